@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+// The webhook bridge. No Swift packages: only system C libraries, each behind a module map.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [String]) -> Target {
+    .target(name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [String]) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: dependencies.map { .init(stringLiteral: $0) },
+        path: "Tests/" + name, swiftSettings: strict)
+}
+
+func system(_ name: String, _ packages: [String]) -> Target {
+    .systemLibrary(name: name, providers: packages.isEmpty ? nil : [.apt(packages)])
+}
+
+let package = Package(
+    name: "webhook-bridge",
+    products: [.executable(name: "webhook-bridge", targets: ["webhook-bridge"])],
+    targets: [
+        // C libraries
+        system("CRdKafka", ["librdkafka-dev"]),
+        system("COpenSSL", ["libssl-dev"]),
+        system("CAres", ["libc-ares-dev"]),
+        system("CMicroHTTPD", ["libmicrohttpd-dev"]),
+        system("CSQLite", ["libsqlite3-dev"]),
+        system("CLinux", []),
+        .target(
+            name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-O2"])], linkerSettings: [.linkedLibrary("simdjson")]),
+
+        // Pure decisions
+        library("Core", []),
+
+        // One wrapper each, usable alone
+        library("Runtime", ["CLinux", "JSON"]),
+        library("JSON", ["CSimdJSON"]),
+        library("Crypto", ["COpenSSL"]),
+        library("Kafka", ["CRdKafka", "Runtime"]),
+        library("HTTPEngine", ["CLinux", "COpenSSL", "CAres", "Core", "Runtime"]),
+        library("HTTPServer", ["CLinux", "CMicroHTTPD", "Runtime"]),
+        library("Configuration", ["Core", "Runtime"]),
+        library("Mapping", ["Core", "JSON"]),
+
+        // Stages
+        library("Pipeline", ["Core", "Runtime", "Kafka"]),
+        library("Translate", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry"]),
+        library("Deliver", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "Pipeline", "Registry"]),
+        library("Retry", ["Core", "Runtime", "Kafka", "Pipeline"]),
+        library("Registry", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline"]),
+        library("API", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Registry", "CSQLite"]),
+
+        // The program
+        .executableTarget(
+            name: "webhook-bridge",
+            dependencies: [
+                "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Configuration", "Mapping",
+                "Pipeline", "Translate", "Deliver", "Retry", "Registry", "API", "CLinux",
+            ],
+            swiftSettings: strict),
+    ],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,6 @@
+// SQLite: the store behind the log API.
+#pragma once
+#include <sqlite3.h>
+
+// SQLITE_TRANSIENT is a cast macro, which Swift does not import: SQLite copies what is bound with it.
+static inline sqlite3_destructor_type csqlite_transient(void) { return SQLITE_TRANSIENT; }
