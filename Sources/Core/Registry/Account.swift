@@ -1,0 +1,105 @@
+// The registry's state: who has an account and which webhooks it registered. Plain values; their JSON forms are in
+// Sources/Registry, what may change them in RegistryState.
+
+/// An API key as it is stored: never the key, only its hash.
+package struct APIKey: Equatable, Sendable {
+    /// The public part that names the key in the audit log.
+    package var id: String
+    /// Lower-case hex SHA-256 of the whole key. Keys carry 190 random bits, so a fast hash is enough.
+    package var hash: String
+    package var createdAt: Timestamp
+    /// Set while the key is being rotated out.
+    package var expiresAt: Timestamp?
+
+    package init(id: String, hash: String, createdAt: Timestamp, expiresAt: Timestamp? = nil) {
+        self.id = id
+        self.hash = hash
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+    }
+}
+
+package struct Account: Equatable, Sendable {
+    package var id: AccountID
+    /// Where notices about its webhooks are mailed to. Never logged.
+    package var email: String
+    package var name: String?
+    package var keys: [APIKey]
+    package var createdAt: Timestamp
+
+    package init(id: AccountID, email: String, name: String?, keys: [APIKey], createdAt: Timestamp) {
+        self.id = id
+        self.email = email
+        self.name = name
+        self.keys = keys
+        self.createdAt = createdAt
+    }
+}
+
+/// A signing secret as it is stored: AES-256-GCM, bound to its account and webhook.
+package struct SealedSecret: Equatable, Sendable {
+    /// Which key of `secrets.keyFile` opens it.
+    package var keyID: String
+    /// Nonce, ciphertext and tag.
+    package var box: [UInt8]
+    package var createdAt: Timestamp
+    /// Set on the old secret while it is being rotated out.
+    package var expiresAt: Timestamp?
+
+    package init(keyID: String, box: [UInt8], createdAt: Timestamp, expiresAt: Timestamp? = nil) {
+        self.keyID = keyID
+        self.box = box
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+    }
+}
+
+package struct Webhook: Equatable, Sendable {
+    package var id: WebhookID
+    package var account: AccountID
+    package var url: String
+    package var description: String?
+    /// Event types, or patterns `*` and `module.*`.
+    package var events: [String]
+    package var isActive: Bool
+    package var version: String
+    /// +1 at each activation. A delivery or a disable command of an older generation is void.
+    package var generation: Int
+    package var createdAt: Timestamp
+    package var updatedAt: Timestamp
+    /// The current secret first.
+    package var secrets: [SealedSecret]
+    package var disabled: Disabled?
+
+    /// Why the bridge itself switched it off; nil when active or switched off by its owner.
+    package struct Disabled: Equatable, Sendable {
+        package var reason: String
+        package var at: Timestamp
+        package var lastError: String
+
+        package init(reason: String, at: Timestamp, lastError: String) {
+            self.reason = reason
+            self.at = at
+            self.lastError = lastError
+        }
+    }
+
+    package init(
+        id: WebhookID, account: AccountID, url: String, description: String?, events: [String], isActive: Bool,
+        version: String, generation: Int = 1, createdAt: Timestamp, updatedAt: Timestamp, secrets: [SealedSecret],
+        disabled: Disabled? = nil
+    ) {
+        self.id = id
+        self.account = account
+        self.url = url
+        self.description = description
+        self.events = events
+        self.isActive = isActive
+        self.version = version
+        self.generation = generation
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.secrets = secrets
+        self.disabled = disabled
+    }
+}

@@ -1,0 +1,159 @@
+// The registry's decisions: a command in, the records it causes out. No clock, no I/O: the stage in Sources/Registry
+// performs the actions, in this order, each acknowledged before the next.
+
+/// One record the registry has to write, or one answer it has to give.
+package enum RegistryAction: Equatable, Sendable {
+    case notice(Notice)
+    case email(account: AccountID, EmailOrder)
+    case writeAccount(Account)
+    case writeWebhook(Webhook)
+    case removeWebhook(WebhookID)
+}
+
+/// `webhook.disabled` or `webhook.enabled` on the notices topic.
+package struct Notice: Equatable, Sendable {
+    package enum Kind: String, Sendable {
+        case disabled = "webhook.disabled"
+        case enabled = "webhook.enabled"
+    }
+    package var kind: Kind
+    package var webhook: WebhookID
+    package var account: AccountID
+    package var at: Timestamp
+    package var reason: String
+    package var failedAttempts: Int
+    package var lastError: String
+    package var generation: Int
+}
+
+/// What an email has to say; its text is made by the stage.
+package struct EmailOrder: Equatable, Sendable {
+    package var address: String
+    package var webhook: WebhookID
+    package var url: String
+    package var generation: Int
+    package var at: Timestamp
+    package var order: DisableOrder
+}
+
+package struct RegistryState: Sendable {
+    package private(set) var accounts: [AccountID: Account] = [:]
+    package private(set) var webhooks: [WebhookID: Webhook] = [:]
+    private var owned: [AccountID: Set<WebhookID>] = [:]
+    private let webhooksPerAccount: Int
+
+    package init(webhooksPerAccount: Int) { self.webhooksPerAccount = webhooksPerAccount }
+
+    // MARK: What the state topics say
+
+    package mutating func load(_ account: Account) { accounts[account.id] = account }
+
+    package mutating func load(_ webhook: Webhook) {
+        webhooks[webhook.id] = webhook
+        owned[webhook.account, default: []].insert(webhook.id)
+    }
+
+    package mutating func unloadAccount(_ id: AccountID) { accounts[id] = nil }
+
+    package mutating func unloadWebhook(_ id: WebhookID) {
+        guard let webhook = webhooks.removeValue(forKey: id) else { return }
+        owned[webhook.account]?.remove(id)
+        if owned[webhook.account]?.isEmpty == true { owned[webhook.account] = nil }
+    }
+
+    // MARK: Commands
+
+    /// Judges a command and changes the state.
+    /// - Parameter now: the registry's clock, for `notAfter` only.
+    /// - Returns: the answer and the records to write before it is given.
+    package mutating func apply(_ command: Command, now: Timestamp) -> (answer: Answer, actions: [RegistryAction]) {
+        if let notAfter = command.notAfter, now > notAfter { return (.refused(.tooLate), []) }
+        switch command.change {
+        case .createAccount(let account): return create(account)
+        case .createWebhook(let webhook): return create(webhook)
+        case .updateWebhook(let id, let patch):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return update(webhook, with: patch, at: command.at)
+        case .deleteWebhook(let id):
+            guard webhook(id, of: command.account) != nil else { return (.refused(.webhookNotFound), []) }
+            unloadWebhook(id)
+            return (.applied, [.removeWebhook(id)])
+        case .disableWebhook(let id, let order):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return disable(webhook, by: order, at: command.at)
+        }
+    }
+
+    /// A webhook of another account does not exist for the asker.
+    private func webhook(_ id: WebhookID, of account: AccountID) -> Webhook? {
+        guard let webhook = webhooks[id], webhook.account == account else { return nil }
+        return webhook
+    }
+
+    private mutating func create(_ account: Account) -> (Answer, [RegistryAction]) {
+        guard accounts[account.id] == nil else { return (.refused(.accountExists), []) }
+        load(account)
+        return (.applied, [.writeAccount(account)])
+    }
+
+    private mutating func create(_ webhook: Webhook) -> (Answer, [RegistryAction]) {
+        guard accounts[webhook.account] != nil else { return (.refused(.accountNotFound), []) }
+        guard webhooks[webhook.id] == nil else { return (.refused(.webhookExists), []) }
+        guard owned[webhook.account, default: []].count < webhooksPerAccount else {
+            return (.refused(.webhookLimitReached), [])
+        }
+        load(webhook)
+        return (.applied, [.writeWebhook(webhook)])
+    }
+
+    private mutating func update(_ old: Webhook, with patch: WebhookPatch, at: Timestamp) -> (Answer, [RegistryAction]) {
+        var webhook = old
+        if let url = patch.url { webhook.url = url }
+        if let description = patch.description { webhook.description = description }
+        if let events = patch.events { webhook.events = events }
+        if let isActive = patch.isActive { webhook.isActive = isActive }
+        guard webhook != old else { return (.applied, []) }
+        webhook.updatedAt = at
+        var actions: [RegistryAction] = []
+        if webhook.isActive, !old.isActive {
+            webhook.generation += 1
+            webhook.disabled = nil
+            actions.append(
+                .notice(
+                    Notice(
+                        kind: .enabled, webhook: webhook.id, account: webhook.account, at: at,
+                        reason: "enabled by its owner", failedAttempts: 0, lastError: old.disabled?.lastError ?? "",
+                        generation: webhook.generation)))
+        }
+        load(webhook)
+        actions.append(.writeWebhook(webhook))
+        return (.applied, actions)
+    }
+
+    /// A transition: notice and email are acknowledged before the state record, so that a kill can repeat them (with
+    /// the same ids, derived from webhook and generation) but never lose or multiply them.
+    private mutating func disable(_ old: Webhook, by order: DisableOrder, at: Timestamp) -> (Answer, [RegistryAction]) {
+        guard old.isActive, order.generation == old.generation else { return (.refused(.olderGeneration), []) }
+        var webhook = old
+        webhook.isActive = false
+        webhook.updatedAt = at
+        webhook.disabled = Webhook.Disabled(reason: order.reason, at: at, lastError: order.lastError)
+        load(webhook)
+        var actions: [RegistryAction] = [
+            .notice(
+                Notice(
+                    kind: .disabled, webhook: webhook.id, account: webhook.account, at: at, reason: order.reason,
+                    failedAttempts: order.failedAttempts, lastError: order.lastError, generation: webhook.generation))
+        ]
+        if let account = accounts[webhook.account] {
+            actions.append(
+                .email(
+                    account: account.id,
+                    EmailOrder(
+                        address: account.email, webhook: webhook.id, url: webhook.url, generation: webhook.generation,
+                        at: at, order: order)))
+        }
+        actions.append(.writeWebhook(webhook))
+        return (.applied, actions)
+    }
+}

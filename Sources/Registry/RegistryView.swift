@@ -1,0 +1,67 @@
+// Every process's read-only view of accounts and subscriptions, fed from the two compacted topics: what routing,
+// delivery and the API look things up in. One lock, held for lookups only; a stage takes it once for a batch.
+package import Core
+internal import Synchronization
+
+package final class RegistryView: Sendable {
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// The view's tables; reached through ``RegistryView/read(_:)``.
+    package struct State: Sendable {
+        package fileprivate(set) var accounts: [AccountID: Account] = [:]
+        package fileprivate(set) var webhooks: [WebhookID: Webhook] = [:]
+        private var owned: [AccountID: Set<WebhookID>] = [:]
+        private var keys: [String: (account: AccountID, key: APIKey)] = [:]
+        package private(set) var routes = RoutingTable()
+
+        package func webhooks(of account: AccountID) -> [Webhook] {
+            (owned[account] ?? []).compactMap { webhooks[$0] }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        }
+
+        /// - Parameter hash: lower-case hex SHA-256 of the whole API key.
+        package func account(keyHash hash: String, now: Timestamp) -> (account: Account, key: APIKey)? {
+            guard let (id, key) = keys[hash], let account = accounts[id] else { return nil }
+            if let expiresAt = key.expiresAt, now >= expiresAt { return nil }
+            return (account, key)
+        }
+
+        fileprivate mutating func put(_ account: Account) {
+            remove(account.id)
+            accounts[account.id] = account
+            for key in account.keys { keys[key.hash] = (account.id, key) }
+        }
+
+        fileprivate mutating func remove(_ id: AccountID) {
+            guard let old = accounts.removeValue(forKey: id) else { return }
+            for key in old.keys { keys[key.hash] = nil }
+        }
+
+        fileprivate mutating func put(_ webhook: Webhook) {
+            remove(webhook.id)
+            webhooks[webhook.id] = webhook
+            owned[webhook.account, default: []].insert(webhook.id)
+            routes.add(webhook)
+        }
+
+        fileprivate mutating func remove(_ id: WebhookID) {
+            guard let old = webhooks.removeValue(forKey: id) else { return }
+            owned[old.account]?.remove(id)
+            if owned[old.account]?.isEmpty == true { owned[old.account] = nil }
+            routes.remove(old)
+        }
+    }
+
+    /// Looks things up under the lock; keep it short and call nothing that blocks.
+    package func read<Result: Sendable>(_ body: (borrowing State) -> Result) -> Result {
+        state.withLock { body($0) }
+    }
+
+    // MARK: What the feed says
+
+    package func put(_ account: Account) { state.withLock { $0.put(account) } }
+    package func put(_ webhook: Webhook) { state.withLock { $0.put(webhook) } }
+    package func removeAccount(_ id: AccountID) { state.withLock { $0.remove(id) } }
+    package func removeWebhook(_ id: WebhookID) { state.withLock { $0.remove(id) } }
+}
