@@ -1,0 +1,251 @@
+// A member of a consumer group. Each partition's queue is split off before it is assigned, so that a stage stops a
+// partition by not reading its queue: librdkafka's pause throws the prefetch away and its resume may rewind.
+internal import CRdKafka
+package import Runtime
+
+/// A partition during one assignment. The same partition assigned again is another object with another `assignment`,
+/// so results of an earlier assignment cannot be taken for this one's.
+package final class KafkaPartition {
+    package let topic: String
+    package let number: Int32
+    /// Unique within the consumer.
+    package let assignment: UInt32
+    fileprivate let queue: OpaquePointer
+
+    fileprivate init(topic: String, number: Int32, assignment: UInt32, queue: OpaquePointer) {
+        self.topic = topic
+        self.number = number
+        self.assignment = assignment
+        self.queue = queue
+    }
+
+    deinit { rd_kafka_queue_destroy(queue) }
+}
+
+/// Where a partition without a committed offset starts.
+package enum KafkaStart: Sendable {
+    case earliest
+    /// At the first record not older than this; at the earliest where the broker cannot say.
+    case age(milliseconds: Int64)
+}
+
+/// One owner thread. Rebalances are events of ``poll()``, in two steps for a revocation.
+package final class KafkaConsumer {
+    package enum Event {
+        case assigned([KafkaPartition])
+        /// The owner drains, then calls ``finishRevoke()``. After a lost assignment others own the partitions already.
+        case revoking(lost: Bool)
+    }
+
+    private let handle: OpaquePointer
+    private let queue: OpaquePointer
+    private let wake: EventFD
+    private let start: KafkaStart
+    private let group: String
+    private let bootstrapServers: String
+    private var assignments: UInt32 = 0
+    private var isRevoking: Bool?
+    private var lastComplaint: UInt64 = 0
+    package private(set) var partitions: [KafkaPartition] = []
+    /// When ``poll()`` last served the client, monotonic nanoseconds.
+    package private(set) var lastPoll: UInt64 = 0
+
+    /// - Parameters:
+    ///   - instanceID: static membership (`group.instance.id`).
+    ///   - fetch: memory bounds; they count per partition once queues are split.
+    ///   - wake: signalled when a queue has something to read.
+    package init(
+        _ configuration: KafkaConfiguration, group: String, instanceID: String?, topics: [String],
+        start: KafkaStart = .earliest, fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, wake: EventFD
+    ) throws(KafkaError) {
+        self.wake = wake
+        self.start = start
+        self.group = group
+        bootstrapServers = configuration.bootstrapServers
+        var own = configuration.with(
+            defaults: [
+                "session.timeout.ms": "10000",
+                "fetch.wait.max.ms": "100",
+                "socket.nagle.disable": "true",
+                "allow.auto.create.topics": "false",
+                "topic.metadata.refresh.interval.ms": "60000",
+            ],
+            fixed: [
+                "group.id": group,
+                "partition.assignment.strategy": "range",
+                "auto.offset.reset": "earliest",
+                "enable.auto.offset.store": "false",
+                "enable.auto.commit": "true",
+                "auto.commit.interval.ms": "1000",
+            ])
+        own = own.with(defaults: fetch, fixed: [:])
+        if let instanceID { own = own.with(defaults: [:], fixed: ["group.instance.id": instanceID]) }
+        let conf = try own.make()
+        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR)
+        var reason = [CChar](repeating: 0, count: 512)
+        guard let handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, &reason, reason.count) else {
+            rd_kafka_conf_destroy(conf)
+            throw KafkaError(configuration: text(reason))
+        }
+        self.handle = handle
+        rd_kafka_poll_set_consumer(handle)
+        guard let queue = rd_kafka_queue_get_consumer(handle) else {
+            throw KafkaError(configuration: "no consumer queue")
+        }
+        self.queue = queue
+        enableWake(queue, wake)
+        let list = rd_kafka_topic_partition_list_new(Int32(topics.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for topic in topics { rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA) }
+        let status = rd_kafka_subscribe(handle, list)
+        guard status == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(status, place: "subscribe") }
+    }
+
+    /// For stages that move many records.
+    package static var roomyFetch: KeyValuePairs<String, String> {
+        ["queued.max.messages.kbytes": "1024", "queued.min.messages": "256", "fetch.message.max.bytes": "1048576"]
+    }
+
+    /// For the retry stage, whose partitions are many and whose heads wait for hours: hold little more than the head.
+    package static var frugalFetch: KeyValuePairs<String, String> {
+        ["queued.max.messages.kbytes": "16", "queued.min.messages": "1", "fetch.message.max.bytes": "16384"]
+    }
+
+    deinit {
+        rd_kafka_queue_destroy(queue)
+        rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+    }
+
+    /// Serves the client: group membership, errors. Never blocks, but for the look-up of starting offsets in an
+    /// assignment. Call it at least every 100 ms.
+    package func poll() -> [Event] {
+        lastPoll = Clock.monotonic()
+        var events: [Event] = []
+        while isRevoking == nil, let event = rd_kafka_queue_poll(queue, 0) {
+            switch rd_kafka_event_type(event) {
+            case RD_KAFKA_EVENT_REBALANCE: rebalance(event, &events)
+            case RD_KAFKA_EVENT_ERROR:
+                complainIfNeeded(
+                    KafkaError(
+                        rd_kafka_event_error(event), place: "consumer",
+                        text: String(cString: rd_kafka_event_error_string(event))))
+            default: break
+            }
+            rd_kafka_event_destroy(event)
+        }
+        return events
+    }
+
+    private func rebalance(_ event: OpaquePointer, _ events: inout [Event]) {
+        guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS,
+            let list = rd_kafka_event_topic_partition_list(event)
+        else {
+            let lost = rd_kafka_assignment_lost(handle) != 0
+            isRevoking = lost
+            events.append(.revoking(lost: lost))
+            return
+        }
+        if case .age(let milliseconds) = start { setStartingOffsets(list, age: milliseconds) }
+        partitions = (0..<Int(list.pointee.cnt)).compactMap { index in
+            let entry = list.pointee.elems[index]
+            guard let queue = rd_kafka_queue_get_partition(handle, entry.topic, entry.partition) else { return nil }
+            rd_kafka_queue_forward(queue, nil)
+            enableWake(queue, wake)
+            assignments += 1
+            return KafkaPartition(
+                topic: String(cString: entry.topic), number: entry.partition, assignment: assignments, queue: queue)
+        }
+        rd_kafka_assign(handle, list)
+        wake.signal()
+        events.append(.assigned(partitions))
+    }
+
+    /// Ends a revocation: commits what is stored, unless the assignment was lost, and gives the partitions back.
+    package func finishRevoke() {
+        guard let lost = isRevoking else { return }
+        if !lost { commit() }
+        partitions = []
+        rd_kafka_assign(handle, nil)
+        isRevoking = nil
+        wake.signal()
+    }
+
+    /// Reads up to `limit` records of a partition; never blocks.
+    /// - Returns: how many were read.
+    package func read(_ partition: KafkaPartition, limit: Int, _ body: (borrowing KafkaMessage) -> Void) -> Int {
+        var count = 0
+        while count < limit, let message = rd_kafka_consume_queue(partition.queue, 0) {
+            if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                body(KafkaMessage(message))
+                count += 1
+            } else if message.pointee.err != RD_KAFKA_RESP_ERR__PARTITION_EOF {
+                complainIfNeeded(
+                    KafkaError(message.pointee.err, place: "fetch \(partition.topic)/\(partition.number)"))
+            }
+            rd_kafka_message_destroy(message)
+        }
+        return count
+    }
+
+    /// Stores the next offset to read for automatic commit. Refused by the client for a partition that is not assigned
+    /// any more, which is the fence wanted: never commit for others.
+    package func store(_ offsets: [(partition: KafkaPartition, next: Int64)]) {
+        guard !offsets.isEmpty else { return }
+        let list = rd_kafka_topic_partition_list_new(Int32(offsets.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for (partition, next) in offsets {
+            rd_kafka_topic_partition_list_add(list, partition.topic, partition.number).pointee.offset = next
+        }
+        rd_kafka_offsets_store(handle, list)
+    }
+
+    /// Commits what is stored, and waits for the answer.
+    package func commit() {
+        let status = rd_kafka_commit(handle, nil, 0)
+        if status != RD_KAFKA_RESP_ERR_NO_ERROR, status != RD_KAFKA_RESP_ERR__NO_OFFSET {
+            complainIfNeeded(KafkaError(status, place: "commit"))
+        }
+    }
+
+    /// Leaves the group. The owner has drained and stored before.
+    package func close() {
+        isRevoking = nil
+        commit()
+        partitions = []
+        rd_kafka_consumer_close(handle)
+    }
+
+    private func setStartingOffsets(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>, age: Int64) {
+        guard rd_kafka_committed(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+        for index in 0..<Int(list.pointee.cnt) where list.pointee.elems[index].offset < 0 {
+            let entry = list.pointee.elems[index]
+            list.pointee.elems[index].offset = startingOffset(entry.topic, entry.partition, age: age)
+        }
+    }
+
+    private func startingOffset(_ topic: UnsafePointer<CChar>, _ partition: Int32, age: Int64) -> Int64 {
+        var low: Int64 = 0
+        var high: Int64 = 0
+        // The end is asked for before the time, so that a record arriving in between is not skipped.
+        guard
+            rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR
+        else { return Int64(RD_KAFKA_OFFSET_BEGINNING) }
+        let list = rd_kafka_topic_partition_list_new(1)
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        let entry = rd_kafka_topic_partition_list_add(list, topic, partition)
+        entry?.pointee.offset = max(0, Clock.wallMilliseconds() - age)
+        guard rd_kafka_offsets_for_times(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR, let entry,
+            entry.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR
+        else { return Int64(RD_KAFKA_OFFSET_BEGINNING) }
+        return entry.pointee.offset >= 0 ? entry.pointee.offset : high
+    }
+
+    private func complainIfNeeded(_ error: KafkaError) {
+        let now = Clock.monotonic()
+        guard error.isFatal || lastComplaint == 0 || now - lastComplaint > 5_000_000_000 else { return }
+        lastComplaint = now
+        Log.warning(
+            "broker is not reached or refuses; trying again", .group(group), .error(error.description),
+            .address(bootstrapServers))
+    }
+}

@@ -1,0 +1,107 @@
+// Reads whole topics without a group: the views, the registry's state, the log store. Every process that has one reads
+// every record.
+internal import CRdKafka
+package import Runtime
+
+/// One owner thread, which may block in ``poll(milliseconds:_:)``.
+package final class KafkaReader {
+    /// Where to begin in a partition.
+    package enum Position: Sendable {
+        case beginning
+        case end
+        case offset(Int64)
+    }
+
+    private let handle: OpaquePointer
+    private let bootstrapServers: String
+    private var ended: Set<String> = []
+    private var partitionCount = 0
+    private var lastComplaint: UInt64 = 0
+
+    package init(_ configuration: KafkaConfiguration, purpose: String) throws(KafkaError) {
+        bootstrapServers = configuration.bootstrapServers
+        let own = configuration.with(
+            defaults: [
+                "fetch.wait.max.ms": "100",
+                "socket.nagle.disable": "true",
+                "queued.max.messages.kbytes": "4096",
+                "topic.metadata.refresh.interval.ms": "60000",
+            ],
+            fixed: [
+                // librdkafka wants a group id; nothing is committed and no group is joined.
+                "group.id": "unused-\(purpose)",
+                "enable.auto.commit": "false",
+                "enable.auto.offset.store": "false",
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": "true",
+            ])
+        let conf = try own.make()
+        var reason = [CChar](repeating: 0, count: 512)
+        guard let handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, &reason, reason.count) else {
+            rd_kafka_conf_destroy(conf)
+            throw KafkaError(configuration: text(reason))
+        }
+        self.handle = handle
+        rd_kafka_poll_set_consumer(handle)
+    }
+
+    deinit {
+        rd_kafka_consumer_close(handle)
+        rd_kafka_destroy(handle)
+    }
+
+    /// Begins to read these partitions, and no others.
+    package func assign(_ partitions: [(topic: String, partition: Int32, position: Position)]) {
+        ended = []
+        partitionCount = partitions.count
+        let list = rd_kafka_topic_partition_list_new(Int32(partitions.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for (topic, partition, position) in partitions {
+            rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset =
+                switch position {
+                case .beginning: Int64(RD_KAFKA_OFFSET_BEGINNING)
+                case .end: Int64(RD_KAFKA_OFFSET_END)
+                case .offset(let offset): offset
+                }
+        }
+        rd_kafka_assign(handle, list)
+    }
+
+    /// Whether every partition has been read to its end at least once since ``assign(_:)``.
+    package var hasReachedEnds: Bool { ended.count == partitionCount }
+
+    /// Reads what is there, waiting up to `milliseconds` for the first record.
+    /// - Returns: how many records were read, at most 1,000.
+    @discardableResult
+    package func poll(milliseconds: Int, _ body: (borrowing KafkaMessage) -> Void) -> Int {
+        var count = 0
+        var wait = Int32(milliseconds)
+        while count < 1000, let message = rd_kafka_consumer_poll(handle, wait) {
+            switch message.pointee.err {
+            case RD_KAFKA_RESP_ERR_NO_ERROR:
+                body(KafkaMessage(message))
+                count += 1
+                wait = 0
+            case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+                ended.insert("\(String(cString: rd_kafka_topic_name(message.pointee.rkt)))/\(message.pointee.partition)")
+                if count > 0 { wait = 0 }
+            default: complainIfNeeded(message)
+            }
+            rd_kafka_message_destroy(message)
+        }
+        return count
+    }
+
+    private func complainIfNeeded(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+        let now = Clock.monotonic()
+        guard lastComplaint == 0 || now - lastComplaint > 5_000_000_000 else { return }
+        lastComplaint = now
+        Log.warning(
+            "broker is not reached or refuses; trying again",
+            .error(
+                KafkaError(
+                    message.pointee.err, place: "reader",
+                    text: rd_kafka_message_errstr(message).map { String(cString: $0) }
+                ).description), .address(bootstrapServers))
+    }
+}
