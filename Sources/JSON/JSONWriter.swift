@@ -64,7 +64,14 @@ package struct JSONWriter {
         name.withUTF8 { key(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Bytes that are JSON already, for instance a key with its colon prepared at start.
+    /// A key that was written with its quotes and colon before, for instance at start.
+    package mutating func key(prepared: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: prepared)
+        needsComma = false
+    }
+
+    /// A value that is JSON already.
     package mutating func raw(_ json: some Sequence<UInt8>) {
         separate()
         bytes.append(contentsOf: json)

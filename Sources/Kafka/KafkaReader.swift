@@ -1,7 +1,7 @@
 // Reads whole topics without a group: the views, the registry's state, the log store. Every process that has one reads
 // every record.
 internal import CRdKafka
-package import Runtime
+internal import Runtime
 
 /// One owner thread, which may block in ``poll(milliseconds:_:)``.
 package final class KafkaReader {

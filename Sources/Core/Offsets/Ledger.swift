@@ -1,0 +1,104 @@
+// Which records of a partition are finished, and how far the committed offset may go: the contiguous watermark, so that
+// a late success never commits past an earlier failure.
+
+/// Counts, for each record read, the effects that are not yet acknowledged. A record is finished at zero.
+package struct Ledger: Sendable {
+    /// Pending effects by offset − `watermark`; offsets the log does not have (compacted, transaction markers) are 0.
+    private var pending: RingBuffer = RingBuffer()
+    /// The next offset to commit: everything below it is finished.
+    package private(set) var watermark: Int64 = 0
+    private var next: Int64 = 0
+    private var isEmpty = true
+    /// Records opened and not finished.
+    package private(set) var unfinished = 0
+
+    package init() {}
+
+    /// Offsets between the watermark and the last record read; bounded by whoever reads.
+    package var span: Int { isEmpty ? 0 : Int(next - watermark) }
+
+    /// Whether a record has been read since the assignment.
+    package var hasBegun: Bool { !isEmpty }
+
+    /// Takes a record on, with one pending effect: its processing.
+    /// - Returns: false for an offset below what was read already, which the caller drops.
+    package mutating func open(_ offset: Int64) -> Bool {
+        if isEmpty {
+            isEmpty = false
+            watermark = offset
+            next = offset
+        }
+        guard offset >= next else { return false }
+        // A gap at the head of an otherwise finished partition is passed at once, so that the span counts real records.
+        if unfinished == 0 {
+            pending.removeFirst(pending.count)
+            watermark = offset
+            next = offset
+        }
+        while next < offset {
+            pending.append(0)
+            next += 1
+        }
+        pending.append(1)
+        next += 1
+        unfinished += 1
+        return true
+    }
+
+    /// One more effect of an unfinished record.
+    package mutating func add(_ offset: Int64) {
+        let index = Int(offset - watermark)
+        precondition(offset >= watermark && offset < next && pending[index] > 0, "effect of a finished record")
+        pending[index] += 1
+    }
+
+    /// One effect of a record is done.
+    /// - Returns: whether the record is finished now.
+    @discardableResult
+    package mutating func settle(_ offset: Int64) -> Bool {
+        let index = Int(offset - watermark)
+        precondition(offset >= watermark && offset < next && pending[index] > 0, "effect settled twice")
+        pending[index] -= 1
+        guard pending[index] == 0 else { return false }
+        unfinished -= 1
+        if index == 0 { advance() }
+        return true
+    }
+
+    private mutating func advance() {
+        var passed = 0
+        while passed < pending.count, pending[passed] == 0 { passed += 1 }
+        pending.removeFirst(passed)
+        watermark += Int64(passed)
+    }
+}
+
+/// A growing ring of counts.
+private struct RingBuffer: Sendable {
+    private var storage: [UInt16] = Array(repeating: 0, count: 64)
+    private var head = 0
+    private(set) var count = 0
+
+    subscript(index: Int) -> UInt16 {
+        get { storage[(head + index) & (storage.count - 1)] }
+        set { storage[(head + index) & (storage.count - 1)] = newValue }
+    }
+
+    mutating func append(_ value: UInt16) {
+        if count == storage.count { grow() }
+        storage[(head + count) & (storage.count - 1)] = value
+        count += 1
+    }
+
+    mutating func removeFirst(_ number: Int) {
+        head = (head + number) & (storage.count - 1)
+        count -= number
+    }
+
+    private mutating func grow() {
+        var larger = [UInt16](repeating: 0, count: storage.count * 2)
+        for index in 0..<count { larger[index] = self[index] }
+        storage = larger
+        head = 0
+    }
+}

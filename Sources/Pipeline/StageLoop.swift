@@ -1,0 +1,247 @@
+// The loop that every stage runs on one owner thread: read its partitions, let the stage decide, write what it decided,
+// and move each partition's committed offset when everything a record caused is acknowledged.
+package import Core
+package import Kafka
+package import Runtime
+internal import Synchronization
+
+/// A record being worked on, named so that a late result cannot be taken for one of another assignment.
+package struct RecordReference: Hashable, Sendable {
+    package let assignment: UInt32
+    package let offset: Int64
+}
+
+/// A partition the stage owns, with its ledger.
+package final class StagePartition {
+    package let kafka: KafkaPartition
+    package fileprivate(set) var ledger = Ledger()
+    fileprivate var firstOffset: Int64 = 0
+    fileprivate var storedOffset: Int64 = -1
+
+    package var topic: String { kafka.topic }
+    package var number: Int32 { kafka.number }
+    package var assignment: UInt32 { kafka.assignment }
+
+    fileprivate init(_ kafka: KafkaPartition) { self.kafka = kafka }
+}
+
+/// What a stage decides. All calls come on the loop's thread.
+package protocol StageHandler: AnyObject {
+    /// Partitions came; state of earlier ones is gone already.
+    func assigned(_ partitions: [StagePartition], _ loop: StageLoop)
+    /// How many more records of this partition the stage takes on now; 0 stops reading it.
+    func budget(for partition: StagePartition) -> Int
+    /// One record. The stage calls `finish` for it, now or later.
+    func handle(_ message: borrowing KafkaMessage, _ record: RecordReference, _ partition: StagePartition, _ loop: StageLoop)
+    /// After each round of reading: results, timers.
+    /// - Returns: monotonic nanoseconds of the next moment the stage has something to do; nil when only input matters.
+    func turn(now: UInt64, _ loop: StageLoop) -> UInt64?
+    /// The partitions go away or the process stops: start nothing more. Called at every turn until `isDrained`.
+    func drain(_ loop: StageLoop)
+    /// Whether nothing the stage started is still under way.
+    var isDrained: Bool { get }
+    /// All partitions are gone; drop their state.
+    func revoked()
+}
+
+/// How a stage's loop is doing, for readiness and metrics. Any thread.
+package final class StageStatus: Sendable {
+    package let role: String
+    private let flags = Mutex((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0))
+
+    package init(role: String) { self.role = role }
+
+    /// Whether the group has answered at least once; an empty assignment counts.
+    package var hasAssignment: Bool { flags.withLock { $0.assigned } }
+    package var lastTurn: UInt64 { flags.withLock { $0.lastTurn } }
+    package var partitions: Int { flags.withLock { $0.partitions } }
+    package var records: Int { flags.withLock { $0.records } }
+
+    fileprivate func assigned(_ partitions: Int) {
+        flags.withLock {
+            $0.assigned = true
+            $0.partitions = partitions
+        }
+    }
+
+    fileprivate func turned(at now: UInt64, records: Int) {
+        flags.withLock {
+            $0.lastTurn = now
+            $0.records += records
+        }
+    }
+}
+
+/// Consumer, producer and ledgers of one stage. One owner thread: the one that calls ``run(stop:)``.
+package final class StageLoop {
+    package let producer: KafkaProducer
+    package let wake: EventFD
+    private let consumer: KafkaConsumer
+    private let handler: any StageHandler
+    private let status: StageStatus
+    private var partitions: [StagePartition] = []
+    private var byAssignment: [UInt32: StagePartition] = [:]
+    private var acknowledged: [UInt64] = []
+    private var lastStore: UInt64 = 0
+
+    /// Offsets between the oldest unfinished record and the newest read, per partition (design §2).
+    private static let maxSpan = 65_536
+    private static let recordsPerRound = 64
+    private static let idleMilliseconds = 100
+    private static let revokeDrainNanoseconds: UInt64 = 1_000_000_000
+    private static let stopDrainNanoseconds: UInt64 = 10_000_000_000
+
+    package init(
+        consumer: KafkaConsumer, producer: KafkaProducer, handler: any StageHandler, status: StageStatus, wake: EventFD
+    ) {
+        self.consumer = consumer
+        self.producer = producer
+        self.handler = handler
+        self.status = status
+        self.wake = wake
+    }
+
+    // MARK: What a stage may do
+
+    /// Writes a record that `record` causes; the record is not finished before the broker has it.
+    package func produce(
+        _ topic: KafkaProducer.Topic, partition: Int32, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?,
+        headers: consuming KafkaHeaders, for record: RecordReference
+    ) {
+        guard let owner = byAssignment[record.assignment] else { return }
+        owner.ledger.add(record.offset)
+        let token = UInt64(record.assignment) << 40 | UInt64(record.offset - owner.firstOffset)
+        producer.produce(topic, partition: partition, key: key, value: value, headers: headers, token: token)
+    }
+
+    /// The stage is done with a record; it is finished once everything produced for it is acknowledged.
+    package func finish(_ record: RecordReference) {
+        byAssignment[record.assignment]?.ledger.settle(record.offset)
+    }
+
+    /// Whether the record's partition is still this loop's, in the same assignment.
+    package func owns(_ record: RecordReference) -> Bool { byAssignment[record.assignment] != nil }
+
+    // MARK: The loop
+
+    /// Runs until `stop` says so, then drains, commits and leaves the group.
+    package func run(stop: () -> Bool) {
+        var busy = false
+        while !stop() {
+            let now = Clock.monotonic()
+            serveGroup()
+            let read = readRound()
+            settleAcknowledged()
+            let next = handler.turn(now: now, self)
+            settleAcknowledged()
+            storeOffsets(force: false)
+            status.turned(at: now, records: read)
+            busy = read > 0
+            if !busy { sleep(until: next) }
+        }
+        drain(within: Self.stopDrainNanoseconds)
+        storeOffsets(force: true)
+        consumer.close()
+        clearPartitions()
+    }
+
+    private func serveGroup() {
+        for event in consumer.poll() {
+            switch event {
+            case .assigned(let assigned):
+                clearPartitions()
+                partitions = assigned.map(StagePartition.init)
+                for partition in partitions { byAssignment[partition.assignment] = partition }
+                Log.info("partitions assigned", .role(status.role), .count(partitions.count))
+                handler.assigned(partitions, self)
+                status.assigned(partitions.count)
+            case .revoking(let lost):
+                Log.info("partitions revoked", .role(status.role), .count(partitions.count), .reason(lost ? "lost" : "rebalance"))
+                if !lost {
+                    drain(within: Self.revokeDrainNanoseconds)
+                    storeOffsets(force: true)
+                }
+                clearPartitions()
+                consumer.finishRevoke()
+            }
+        }
+    }
+
+    private func clearPartitions() {
+        partitions = []
+        byAssignment = [:]
+        handler.revoked()
+    }
+
+    /// Reads every partition that has room, a little of each, so that none starves.
+    private func readRound() -> Int {
+        guard !producer.isBehind else { return 0 }
+        var total = 0
+        for partition in partitions {
+            let limit = min(Self.recordsPerRound, handler.budget(for: partition), Self.maxSpan - partition.ledger.span)
+            guard limit > 0 else { continue }
+            var taken = 0
+            while taken < limit, handler.budget(for: partition) > 0 {
+                let got = consumer.read(partition.kafka, limit: 1) { take($0, partition) }
+                if got == 0 { break }
+                taken += 1
+            }
+            total += taken
+        }
+        return total
+    }
+
+    private func take(_ message: borrowing KafkaMessage, _ partition: StagePartition) {
+        if !partition.ledger.hasBegun { partition.firstOffset = message.offset }
+        guard partition.ledger.open(message.offset) else { return }
+        let record = RecordReference(assignment: partition.assignment, offset: message.offset)
+        handler.handle(message, record, partition, self)
+    }
+
+    private func settleAcknowledged() {
+        acknowledged.removeAll(keepingCapacity: true)
+        producer.poll(acknowledged: &acknowledged)
+        for token in acknowledged {
+            guard let partition = byAssignment[UInt32(token >> 40)] else { continue }
+            partition.ledger.settle(partition.firstOffset + Int64(token & 0xFF_FFFF_FFFF))
+        }
+    }
+
+    /// The client commits what is stored every second; storing more often than every 50 ms would buy nothing.
+    private func storeOffsets(force: Bool) {
+        let now = Clock.monotonic()
+        guard force || now - lastStore > 50_000_000 else { return }
+        lastStore = now
+        var offsets: [(partition: KafkaPartition, next: Int64)] = []
+        for partition in partitions where partition.ledger.hasBegun && partition.ledger.watermark > partition.storedOffset {
+            partition.storedOffset = partition.ledger.watermark
+            offsets.append((partition.kafka, partition.ledger.watermark))
+        }
+        consumer.store(offsets)
+    }
+
+    /// Lets what is under way come to its end, without taking on more.
+    private func drain(within nanoseconds: UInt64) {
+        let deadline = Clock.monotonic() + nanoseconds
+        while true {
+            handler.drain(self)
+            settleAcknowledged()
+            let now = Clock.monotonic()
+            let next = handler.turn(now: now, self)
+            settleAcknowledged()
+            if handler.isDrained && producer.unacknowledged == 0 || now >= deadline { return }
+            _ = consumer.poll()
+            sleep(until: min(next ?? UInt64.max, deadline))
+        }
+    }
+
+    private func sleep(until next: UInt64?) {
+        var milliseconds = Self.idleMilliseconds
+        if let next {
+            let now = Clock.monotonic()
+            milliseconds = next <= now ? 0 : min(milliseconds, Int((next - now + 999_999) / 1_000_000))
+        }
+        if milliseconds > 0 { wake.wait(milliseconds: milliseconds) }
+        wake.clear()
+    }
+}
