@@ -100,16 +100,30 @@ package final class KafkaProducer {
     ///   - value: nil for a tombstone.
     ///   - token: comes back from ``poll(acknowledged:)`` once the broker has the record.
     package func produce(
-        _ topic: Topic, partition: Int32, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?,
+        _ topic: Topic, partition: Int32, key: [UInt8], value: UnsafeRawBufferPointer?,
         headers: consuming KafkaHeaders, token: UInt64
     ) {
-        unacknowledged += 1
         let raw = headers.take()
-        guard let error = send(topic.index, partition, key, value, raw, token) else { return }
+        key.withUnsafeBytes { produce(topic.index, partition, $0, value, raw, token) }
+    }
+
+    package func produce(
+        _ topic: Topic, partition: Int32, key: [UInt8], value: [UInt8], headers: consuming KafkaHeaders, token: UInt64
+    ) {
+        let raw = headers.take()
+        key.withUnsafeBytes { key in value.withUnsafeBytes { produce(topic.index, partition, key, $0, raw, token) } }
+    }
+
+    private func produce(
+        _ topic: Int, _ partition: Int32, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?,
+        _ raw: OpaquePointer?, _ token: UInt64
+    ) {
+        unacknowledged += 1
+        guard let error = send(topic, partition, key, value, raw, token) else { return }
         // Refused on the spot (the local queue is full, or a fatal state): keep a copy and try again from poll().
         keep(
             Waiting(
-                topic: topic.index, partition: partition, key: Array(key), value: value.map { Array($0) },
+                topic: topic, partition: partition, key: Array(key), value: value.map { Array($0) },
                 headers: raw.map(copyHeaders) ?? [], token: token))
         if let raw { rd_kafka_headers_destroy(raw) }
         complainIfNeeded(error)

@@ -104,14 +104,28 @@ package final class StageLoop {
     // MARK: What a stage may do
 
     /// Writes a record that `record` causes; the record is not finished before the broker has it.
+    /// - Parameter value: nil for a tombstone.
     package func produce(
-        _ topic: KafkaProducer.Topic, partition: Int32, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?,
+        _ topic: KafkaProducer.Topic, partition: Int32, key: [UInt8], value: UnsafeRawBufferPointer?,
         headers: consuming KafkaHeaders, for record: RecordReference
     ) {
-        guard let owner = byAssignment[record.assignment] else { return }
-        owner.ledger.add(record.offset)
-        let token = UInt64(record.assignment) << 40 | UInt64(record.offset - owner.firstOffset)
+        guard let token = token(for: record) else { return }
         producer.produce(topic, partition: partition, key: key, value: value, headers: headers, token: token)
+    }
+
+    package func produce(
+        _ topic: KafkaProducer.Topic, partition: Int32, key: [UInt8], value: [UInt8],
+        headers: consuming KafkaHeaders, for record: RecordReference
+    ) {
+        guard let token = token(for: record) else { return }
+        producer.produce(topic, partition: partition, key: key, value: value, headers: headers, token: token)
+    }
+
+    /// Counts one more effect of a record; nil when its assignment is over.
+    private func token(for record: RecordReference) -> UInt64? {
+        guard let owner = byAssignment[record.assignment] else { return nil }
+        owner.ledger.add(record.offset)
+        return UInt64(record.assignment) << 40 | UInt64(record.offset - owner.firstOffset)
     }
 
     /// The stage is done with a record; it is finished once everything produced for it is acknowledged.

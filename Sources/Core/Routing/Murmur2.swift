@@ -29,6 +29,10 @@ package enum Murmur2 {
         return Int32(bitPattern: hash)
     }
 
+    package static func partition(_ key: [UInt8], of count: Int) -> Int32 {
+        key.withUnsafeBytes { partition($0, of: count) }
+    }
+
     /// The partition of a key, as the Java client's default partitioner chooses it.
     package static func partition(_ key: UnsafeRawBufferPointer, of count: Int) -> Int32 {
         Int32(Int(hash(key) & 0x7fff_ffff) % count)

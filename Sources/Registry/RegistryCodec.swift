@@ -1,0 +1,277 @@
+// The JSON forms of the registry's topics: accounts, subscriptions, commands, results.
+package import Core
+internal import Crypto
+package import JSON
+
+/// Why a record of the registry's topics cannot be read; names the field.
+package struct RegistryRecordError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+}
+
+/// Reads fields of one JSON object and names the one that is wrong.
+private struct Fields {
+    let object: JSONValue
+
+    func text(_ name: String) throws(RegistryRecordError) -> String {
+        guard let value = object[name]?.string else { throw wrong(name) }
+        return value
+    }
+
+    func optionalText(_ name: String) -> String? { object[name]?.string }
+
+    func integer(_ name: String) throws(RegistryRecordError) -> Int {
+        guard let value = object[name]?.int else { throw wrong(name) }
+        return value
+    }
+
+    func time(_ name: String) throws(RegistryRecordError) -> Timestamp {
+        guard let value = optionalTime(name) else { throw wrong(name) }
+        return value
+    }
+
+    func optionalTime(_ name: String) -> Timestamp? {
+        object[name]?.stringBytes.flatMap { Timestamp(rfc3339: $0) }
+    }
+
+    func id<Kind>(_ name: String) throws(RegistryRecordError) -> ID<Kind> {
+        guard let bytes = object[name]?.stringBytes, let id = ID<Kind>(bytes) else { throw wrong(name) }
+        return id
+    }
+
+    func texts(_ name: String) throws(RegistryRecordError) -> [String] {
+        guard let value = object[name]?.stringArray else { throw wrong(name) }
+        return value
+    }
+
+    func boolean(_ name: String) throws(RegistryRecordError) -> Bool {
+        guard let value = object[name]?.bool else { throw wrong(name) }
+        return value
+    }
+
+    func objects(_ name: String) throws(RegistryRecordError) -> [Fields] {
+        guard let value = object[name], value.isArray else { throw wrong(name) }
+        return value.elements.map { Fields(object: $0) }
+    }
+
+    func wrong(_ name: String) -> RegistryRecordError {
+        RegistryRecordError(description: "field \(name) misses or is of the wrong kind")
+    }
+}
+
+extension Account {
+    package init(json: JSONValue) throws(RegistryRecordError) {
+        let fields = Fields(object: json)
+        var keys: [APIKey] = []
+        for key in try fields.objects("keys") {
+            keys.append(
+                APIKey(
+                    id: try key.text("id"), hash: try key.text("hash"), createdAt: try key.time("createdAt"),
+                    expiresAt: key.optionalTime("expiresAt")))
+        }
+        self.init(
+            id: try fields.id("id"), email: try fields.text("email"), name: fields.optionalText("name"), keys: keys,
+            createdAt: try fields.time("createdAt"))
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.field("id", id.description)
+            writer.field("email", email)
+            if let name { writer.field("name", name) }
+            writer.key("keys")
+            writer.beginArray()
+            for key in keys {
+                writer.object { writer in
+                    writer.field("id", key.id)
+                    writer.field("hash", key.hash)
+                    writer.field("createdAt", key.createdAt.description)
+                    if let expiresAt = key.expiresAt { writer.field("expiresAt", expiresAt.description) }
+                }
+            }
+            writer.endArray()
+            writer.field("createdAt", createdAt.description)
+        }
+    }
+}
+
+extension Webhook {
+    package init(json: JSONValue) throws(RegistryRecordError) {
+        let fields = Fields(object: json)
+        var secrets: [SealedSecret] = []
+        for secret in try fields.objects("secrets") {
+            guard let box = Base64.decode(try secret.text("box")) else { throw secret.wrong("box") }
+            secrets.append(
+                SealedSecret(
+                    keyID: try secret.text("keyId"), box: box, createdAt: try secret.time("createdAt"),
+                    expiresAt: secret.optionalTime("expiresAt")))
+        }
+        var disabled: Disabled?
+        if let object = json["disabled"], object.isObject {
+            let fields = Fields(object: object)
+            disabled = Disabled(
+                reason: try fields.text("reason"), at: try fields.time("at"), lastError: try fields.text("lastError"))
+        }
+        self.init(
+            id: try fields.id("id"), account: try fields.id("accountId"), url: try fields.text("url"),
+            description: fields.optionalText("description"), events: try fields.texts("events"),
+            isActive: try fields.boolean("isActive"), version: try fields.text("version"),
+            generation: try fields.integer("generation"), createdAt: try fields.time("createdAt"),
+            updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled)
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.field("id", id.description)
+            writer.field("accountId", account.description)
+            writer.field("url", url)
+            if let description { writer.field("description", description) }
+            writer.field("events", events)
+            writer.field("isActive", isActive)
+            writer.field("version", version)
+            writer.field("generation", generation)
+            writer.field("createdAt", createdAt.description)
+            writer.field("updatedAt", updatedAt.description)
+            writer.key("secrets")
+            writer.beginArray()
+            for secret in secrets {
+                writer.object { writer in
+                    writer.field("keyId", secret.keyID)
+                    writer.field("box", Base64.encode(secret.box))
+                    writer.field("createdAt", secret.createdAt.description)
+                    if let expiresAt = secret.expiresAt { writer.field("expiresAt", expiresAt.description) }
+                }
+            }
+            writer.endArray()
+            if let disabled {
+                writer.object("disabled") { writer in
+                    writer.field("reason", disabled.reason)
+                    writer.field("at", disabled.at.description)
+                    writer.field("lastError", disabled.lastError)
+                }
+            }
+        }
+    }
+}
+
+extension Command {
+    package init(json: JSONValue) throws(RegistryRecordError) {
+        let fields = Fields(object: json)
+        let change: Change
+        switch try fields.text("type") {
+        case "account.create":
+            guard let account = json["account"] else { throw fields.wrong("account") }
+            change = .createAccount(try Account(json: account))
+        case "webhook.create":
+            guard let webhook = json["webhook"] else { throw fields.wrong("webhook") }
+            change = .createWebhook(try Webhook(json: webhook))
+        case "webhook.update":
+            guard let patch = json["patch"] else { throw fields.wrong("patch") }
+            change = .updateWebhook(
+                try fields.id("webhookId"),
+                WebhookPatch(
+                    url: patch["url"]?.string, description: patch["description"].map { $0.string },
+                    events: patch["events"]?.stringArray, isActive: patch["isActive"]?.bool))
+        case "webhook.delete": change = .deleteWebhook(try fields.id("webhookId"))
+        case "webhook.disable":
+            change = .disableWebhook(
+                try fields.id("webhookId"),
+                DisableOrder(
+                    generation: try fields.integer("generation"), reason: try fields.text("reason"),
+                    failedAttempts: try fields.integer("failedAttempts"), lastError: try fields.text("lastError"),
+                    failingSince: try fields.time("failingSince")))
+        default: throw fields.wrong("type")
+        }
+        self.init(
+            id: try fields.id("id"), account: try fields.id("accountId"), at: try fields.time("at"),
+            notAfter: fields.optionalTime("notAfter"), change: change)
+    }
+
+    /// The command as a record's value; its key is the account id.
+    package var json: [UInt8] {
+        JSONWriter.document { writer in
+            writer.field("id", id.description)
+            writer.field("type", typeName)
+            writer.field("accountId", account.description)
+            writer.field("at", at.description)
+            if let notAfter { writer.field("notAfter", notAfter.description) }
+            switch change {
+            case .createAccount(let account):
+                writer.key("account")
+                account.write(to: &writer)
+            case .createWebhook(let webhook):
+                writer.key("webhook")
+                webhook.write(to: &writer)
+            case .updateWebhook(let id, let patch):
+                writer.field("webhookId", id.description)
+                writer.object("patch") { patch.write(to: &$0) }
+            case .deleteWebhook(let id): writer.field("webhookId", id.description)
+            case .disableWebhook(let id, let order):
+                writer.field("webhookId", id.description)
+                writer.field("generation", order.generation)
+                writer.field("reason", order.reason)
+                writer.field("failedAttempts", order.failedAttempts)
+                writer.field("lastError", order.lastError)
+                writer.field("failingSince", order.failingSince.description)
+            }
+        }
+    }
+
+    package var typeName: String {
+        switch change {
+        case .createAccount: "account.create"
+        case .createWebhook: "webhook.create"
+        case .updateWebhook: "webhook.update"
+        case .deleteWebhook: "webhook.delete"
+        case .disableWebhook: "webhook.disable"
+        }
+    }
+}
+
+extension WebhookPatch {
+    fileprivate func write(to writer: inout JSONWriter) {
+        if let url { writer.field("url", url) }
+        if let description { writer.field("description", description) }
+        if let events { writer.field("events", events) }
+        if let isActive { writer.field("isActive", isActive) }
+    }
+}
+
+/// A record of `results`: the registry's answer to one command.
+package struct CommandResult: Equatable, Sendable {
+    package var command: CommandID
+    package var answer: Answer
+    /// Whether a state record carries this command's id in its header `command-id`, which a view waits for.
+    package var wroteState: Bool
+
+    package init(command: CommandID, answer: Answer, wroteState: Bool) {
+        self.command = command
+        self.answer = answer
+        self.wroteState = wroteState
+    }
+
+    package init(json: JSONValue) throws(RegistryRecordError) {
+        let fields = Fields(object: json)
+        command = try fields.id("commandId")
+        wroteState = try fields.boolean("wroteState")
+        switch try fields.text("status") {
+        case "applied": answer = .applied
+        case "refused":
+            guard let refusal = Refusal(rawValue: try fields.text("code")) else { throw fields.wrong("code") }
+            answer = .refused(refusal)
+        default: throw fields.wrong("status")
+        }
+    }
+
+    package var json: [UInt8] {
+        JSONWriter.document { writer in
+            writer.field("commandId", command.description)
+            switch answer {
+            case .applied: writer.field("status", "applied")
+            case .refused(let refusal):
+                writer.field("status", "refused")
+                writer.field("code", refusal.rawValue)
+            }
+            writer.field("wroteState", wroteState)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+// Feeds a process's view from the compacted topics, and completes the commands this process sent: a write is answered
+// when this process's own view shows it, so a client reads its own writes.
+package import Core
+internal import JSON
+package import Kafka
+internal import Runtime
+internal import Synchronization
+
+/// Owns two threads: one reads, one writes commands.
+package final class RegistryFeed: RegistryClient {
+    private let view: RegistryView
+    private let topics: Topics
+    private let outbox: Inbox<Command>
+    private let shared = Mutex(Shared())
+    private let threads = Mutex<[OwnedThread]>([])
+
+    /// How long a sender waits for an answer (contract §1: 503 after 5 s).
+    private static let timeoutNanoseconds: UInt64 = 5_000_000_000
+
+    private struct Shared {
+        var isLoaded = false
+        var isStopping = false
+        var pending: [CommandID: Pending] = [:]
+    }
+
+    private struct Pending {
+        let deadline: UInt64
+        let completion: @Sendable (CommandOutcome) -> Void
+        var result: CommandResult?
+        var sawState = false
+
+        /// The outcome, once everything it depends on was seen.
+        var outcome: CommandOutcome? {
+            guard let result else { return nil }
+            switch result.answer {
+            case .refused(let refusal): return .refused(refusal)
+            case .applied: return !result.wroteState || sawState ? .applied : nil
+            }
+        }
+    }
+
+    package init(view: RegistryView, topics: Topics) {
+        self.view = view
+        self.topics = topics
+        outbox = Inbox(wake: EventFD())
+    }
+
+    /// Whether the view has everything that was in the topics when the feed started.
+    package var isLoaded: Bool { shared.withLock { $0.isLoaded } }
+
+    /// - Parameter sendsCommands: whether this process will call ``send(_:completion:)``.
+    package func start(_ configuration: KafkaConfiguration, sendsCommands: Bool) throws(KafkaError) {
+        // Made here, so that a mistake in the configuration is the caller's to report.
+        _ = try KafkaReader(configuration, purpose: "view-check")
+        var started = [
+            OwnedThread(name: "registry-view") { [self] in read(configuration) }
+        ]
+        if sendsCommands { started.append(OwnedThread(name: "commands") { [self] in write(configuration) }) }
+        threads.withLock { $0 = started }
+    }
+
+    package func stop() {
+        shared.withLock { $0.isStopping = true }
+        outbox.wake.signal()
+        for thread in threads.withLock({ $0 }) { thread.join() }
+        threads.withLock { $0 = [] }
+    }
+
+    package func send(_ command: Command, completion: @escaping @Sendable (CommandOutcome) -> Void) {
+        shared.withLock {
+            $0.pending[command.id] = Pending(
+                deadline: Clock.monotonic() + Self.timeoutNanoseconds, completion: completion)
+        }
+        outbox.put(command)
+    }
+
+    // MARK: Reading thread
+
+    private func read(_ configuration: KafkaConfiguration) {
+        guard let reader = try? KafkaReader(configuration, purpose: "view") else { return }
+        let parser = JSONParser()
+        reader.assign([
+            (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .end),
+        ])
+        var isLoaded = false
+        while !shared.withLock({ $0.isStopping }) {
+            reader.poll(milliseconds: 100) { take($0, parser) }
+            completeAndExpire()
+            if !isLoaded, reader.hasReachedEnds {
+                isLoaded = true
+                shared.withLock { $0.isLoaded = true }
+                Log.info("registry view loaded", .count(view.read { $0.webhooks.count }))
+            }
+        }
+    }
+
+    private func take(_ message: borrowing KafkaMessage, _ parser: JSONParser) {
+        let topic = message.topic
+        do {
+            guard let value = message.value else {
+                if topic == topics.accounts { AccountID(message.key).map { view.removeAccount($0) } }
+                if topic == topics.subscriptions { WebhookID(message.key).map { view.removeWebhook($0) } }
+                sawState(message.header("command-id"))
+                return
+            }
+            try parser.parse(value) { json in
+                switch topic {
+                case topics.accounts: view.put(try Account(json: json))
+                case topics.subscriptions: view.put(try Webhook(json: json))
+                default:
+                    let result = try CommandResult(json: json)
+                    shared.withLock { $0.pending[result.command]?.result = result }
+                }
+            }
+            if topic != topics.results { sawState(message.header("command-id")) }
+        } catch {
+            Log.error(
+                "registry record cannot be read and is passed over", .topic(topic), .offset(message.offset),
+                .error("\(error)"))
+        }
+    }
+
+    private func sawState(_ command: String?) {
+        guard let id = command.flatMap({ CommandID($0) }) else { return }
+        shared.withLock { $0.pending[id]?.sawState = true }
+    }
+
+    private func completeAndExpire() {
+        let now = Clock.monotonic()
+        let done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = shared.withLock { shared in
+            guard !shared.pending.isEmpty else { return [] }
+            var done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = []
+            for (id, pending) in shared.pending {
+                guard let outcome = pending.outcome ?? (now >= pending.deadline ? .unconfirmed : nil) else { continue }
+                shared.pending[id] = nil
+                done.append((pending.completion, outcome))
+            }
+            return done
+        }
+        for (completion, outcome) in done { completion(outcome) }
+    }
+
+    // MARK: Writing thread
+
+    private func write(_ configuration: KafkaConfiguration) {
+        guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: outbox.wake) else { return }
+        let commands = producer.topic(topics.commands)
+        var batch: [Command] = []
+        var acknowledged: [UInt64] = []
+        while !shared.withLock({ $0.isStopping }) {
+            outbox.wake.wait(milliseconds: 100)
+            outbox.wake.clear()
+            outbox.take(into: &batch)
+            for command in batch {
+                producer.produce(
+                    commands, partition: 0, key: Array(command.account.description.utf8), value: command.json,
+                    headers: KafkaHeaders(capacity: 1), token: 0)
+            }
+            producer.poll(acknowledged: &acknowledged)
+            acknowledged.removeAll(keepingCapacity: true)
+        }
+    }
+}
