@@ -67,6 +67,10 @@ let package = Package(
                 "Pipeline", "Translate", "Deliver", "Retry", "Registry", "API", "CLinux",
             ],
             swiftSettings: strict),
+
+        // Tests mirror Sources
+        tests("Core", ["Core"]),
+        tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
     ],
     cxxLanguageStandard: .cxx17
 )
