@@ -59,17 +59,28 @@ let package = Package(
         library("Registry", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline"]),
         library("API", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Registry", "CSQLite"]),
 
+        // Wiring: roles, threads, readiness
+        library(
+            "Bridge",
+            [
+                "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Mapping", "Pipeline",
+                "Translate", "Deliver", "Retry", "Registry", "API",
+            ]),
+
         // The program
         .executableTarget(
             name: "webhook-bridge",
             dependencies: [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Configuration", "Mapping",
-                "Pipeline", "Translate", "Deliver", "Retry", "Registry", "API", "CLinux",
+                "Registry", "API", "Bridge", "CLinux",
             ],
             swiftSettings: strict),
 
         // Tests mirror Sources
         tests("Core", ["Core"]),
+        tests("JSON", ["JSON"]),
+        tests("Mapping", ["Mapping", "JSON", "Core", "Crypto"]),
+        tests("Crypto", ["Crypto"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
     ],
     cxxLanguageStandard: .cxx17

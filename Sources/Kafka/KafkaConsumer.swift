@@ -10,6 +10,8 @@ package final class KafkaPartition {
     package let number: Int32
     /// Unique within the consumer.
     package let assignment: UInt32
+    /// Whether everything that was in the partition has been read once; known only to consumers that ask for it.
+    package fileprivate(set) var hasReachedEnd = false
     fileprivate let queue: OpaquePointer
 
     fileprivate init(topic: String, number: Int32, assignment: UInt32, queue: OpaquePointer) {
@@ -101,6 +103,9 @@ package final class KafkaConsumer {
         guard status == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(status, place: "subscribe") }
     }
 
+    /// For the registry, which has to know when it has read the commands that were waiting for it.
+    package static var noticingEnds: KeyValuePairs<String, String> { ["enable.partition.eof": "true"] }
+
     /// For stages that move many records.
     package static var roomyFetch: KeyValuePairs<String, String> {
         ["queued.max.messages.kbytes": "1024", "queued.min.messages": "256", "fetch.message.max.bytes": "1048576"]
@@ -178,7 +183,9 @@ package final class KafkaConsumer {
             if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
                 body(KafkaMessage(message))
                 count += 1
-            } else if message.pointee.err != RD_KAFKA_RESP_ERR__PARTITION_EOF {
+            } else if message.pointee.err == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+                partition.hasReachedEnd = true
+            } else {
                 complainIfNeeded(
                     KafkaError(message.pointee.err, place: "fetch \(partition.topic)/\(partition.number)"))
             }
@@ -219,25 +226,8 @@ package final class KafkaConsumer {
         guard rd_kafka_committed(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR else { return }
         for index in 0..<Int(list.pointee.cnt) where list.pointee.elems[index].offset < 0 {
             let entry = list.pointee.elems[index]
-            list.pointee.elems[index].offset = startingOffset(entry.topic, entry.partition, age: age)
+            list.pointee.elems[index].offset = startingOffset(handle, entry.topic, entry.partition, age: age)
         }
-    }
-
-    private func startingOffset(_ topic: UnsafePointer<CChar>, _ partition: Int32, age: Int64) -> Int64 {
-        var low: Int64 = 0
-        var high: Int64 = 0
-        // The end is asked for before the time, so that a record arriving in between is not skipped.
-        guard
-            rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR
-        else { return Int64(RD_KAFKA_OFFSET_BEGINNING) }
-        let list = rd_kafka_topic_partition_list_new(1)
-        defer { rd_kafka_topic_partition_list_destroy(list) }
-        let entry = rd_kafka_topic_partition_list_add(list, topic, partition)
-        entry?.pointee.offset = max(0, Clock.wallMilliseconds() - age)
-        guard rd_kafka_offsets_for_times(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR, let entry,
-            entry.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR
-        else { return Int64(RD_KAFKA_OFFSET_BEGINNING) }
-        return entry.pointee.offset >= 0 ? entry.pointee.offset : high
     }
 
     private func complainIfNeeded(_ error: KafkaError) {

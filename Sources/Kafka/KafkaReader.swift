@@ -10,6 +10,8 @@ package final class KafkaReader {
         case beginning
         case end
         case offset(Int64)
+        /// At the first record not older than this; at the beginning where the broker cannot say.
+        case age(milliseconds: Int64)
     }
 
     private let handle: OpaquePointer
@@ -62,6 +64,7 @@ package final class KafkaReader {
                 case .beginning: Int64(RD_KAFKA_OFFSET_BEGINNING)
                 case .end: Int64(RD_KAFKA_OFFSET_END)
                 case .offset(let offset): offset
+                case .age(let milliseconds): startingOffset(handle, topic, partition, age: milliseconds)
                 }
         }
         rd_kafka_assign(handle, list)

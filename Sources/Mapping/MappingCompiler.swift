@@ -8,6 +8,12 @@ package struct MappingFault: Error, Equatable, CustomStringConvertible, Sendable
     package let key: String
     package let cause: String
 
+    package init(file: String, key: String, cause: String) {
+        self.file = file
+        self.key = key
+        self.cause = cause
+    }
+
     package var description: String { key.isEmpty ? "\(file): \(cause)" : "\(file): \(key): \(cause)" }
 }
 

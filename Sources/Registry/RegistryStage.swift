@@ -25,6 +25,9 @@ package final class RegistryStage: StageHandler {
     private var answered: [CommandID: CommandResult] = [:]
     private var queue: [Job] = []
     private var wave = Wave.idle
+    private var owned: [StagePartition] = []
+    private var isCaughtUp = false
+    private let onCaughtUp: @Sendable () -> Void
 
     private struct Job {
         let record: RecordReference
@@ -38,9 +41,13 @@ package final class RegistryStage: StageHandler {
         case writing([Job])
     }
 
+    /// - Parameter onCaughtUp: called once the commands found at the first take-over are applied, and at once when this
+    ///   member owns nothing.
     package init(
-        topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, producer: KafkaProducer
+        topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, producer: KafkaProducer,
+        onCaughtUp: @escaping @Sendable () -> Void
     ) {
+        self.onCaughtUp = onCaughtUp
         self.topics = topics
         self.configuration = configuration
         self.webhooksPerAccount = webhooksPerAccount
@@ -58,7 +65,8 @@ package final class RegistryStage: StageHandler {
 
     /// Reads state and answers to their ends before the first command is applied.
     package func assigned(_ partitions: [StagePartition], _: StageLoop) {
-        guard !partitions.isEmpty else { return }
+        owned = partitions
+        guard !partitions.isEmpty else { return noteCaughtUp() }
         state = RegistryState(webhooksPerAccount: webhooksPerAccount)
         answered = [:]
         do {
@@ -147,7 +155,10 @@ package final class RegistryStage: StageHandler {
         guard producer.unacknowledged == 0 else { return nil }
         switch wave {
         case .idle:
-            guard !queue.isEmpty else { return nil }
+            guard !queue.isEmpty else {
+                if !owned.isEmpty, owned.allSatisfy({ $0.kafka.hasReachedEnd }) { noteCaughtUp() }
+                return nil
+            }
             let jobs = queue
             queue = []
             for job in jobs { announce(job, loop) }
@@ -213,6 +224,12 @@ package final class RegistryStage: StageHandler {
         return headers
     }
 
+    private func noteCaughtUp() {
+        guard !isCaughtUp else { return }
+        isCaughtUp = true
+        onCaughtUp()
+    }
+
     // MARK: Leaving
 
     package func drain(_: StageLoop) {}
@@ -223,6 +240,7 @@ package final class RegistryStage: StageHandler {
     }
 
     package func revoked() {
+        owned = []
         queue = []
         wave = .idle
     }

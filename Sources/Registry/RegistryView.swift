@@ -5,6 +5,7 @@ internal import Synchronization
 
 package final class RegistryView: Sendable {
     private let state = Mutex(State())
+    private let changes = Atomic<UInt64>(1)
 
     package init() {}
 
@@ -58,10 +59,19 @@ package final class RegistryView: Sendable {
         state.withLock { body($0) }
     }
 
+    /// Grows with every change: as long as it stands still, nothing that was looked up has changed, and a stage need not
+    /// take the lock.
+    package var version: UInt64 { changes.load(ordering: .acquiring) }
+
     // MARK: What the feed says
 
-    package func put(_ account: Account) { state.withLock { $0.put(account) } }
-    package func put(_ webhook: Webhook) { state.withLock { $0.put(webhook) } }
-    package func removeAccount(_ id: AccountID) { state.withLock { $0.remove(id) } }
-    package func removeWebhook(_ id: WebhookID) { state.withLock { $0.remove(id) } }
+    package func put(_ account: Account) { change { $0.put(account) } }
+    package func put(_ webhook: Webhook) { change { $0.put(webhook) } }
+    package func removeAccount(_ id: AccountID) { change { $0.remove(id) } }
+    package func removeWebhook(_ id: WebhookID) { change { $0.remove(id) } }
+
+    private func change(_ body: (inout State) -> Void) {
+        state.withLock { body(&$0) }
+        changes.add(1, ordering: .releasing)
+    }
 }

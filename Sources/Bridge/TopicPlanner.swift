@@ -1,0 +1,91 @@
+// Which topics there have to be, and whether the cluster has them.
+package import Core
+package import Kafka
+
+/// What is wrong with a cluster's topics, for people.
+package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
+    package enum Kind: Equatable, Sendable {
+        case missing
+        case partitions(is: Int, shouldBe: Int)
+        /// A domain topic nobody produces to yet: only worth a warning.
+        case domainMissing
+    }
+    package let topic: String
+    package let kind: Kind
+
+    package var description: String {
+        switch kind {
+        case .missing: "topic \(topic) is missing; make it with `webhook-bridge topics create`"
+        case .partitions(let count, let wanted):
+            "topic \(topic) has \(count) partitions and must have \(wanted): set topics.partitions to what the cluster "
+                + "has, or stop every bridge, delete the topic and run `webhook-bridge topics create`"
+        case .domainMissing: "domain topic \(topic) does not exist yet"
+        }
+    }
+}
+
+package struct TopicPlanner: Sendable {
+    package let topics: Topics
+    private let settings: Settings
+
+    package init(_ settings: Settings) {
+        self.settings = settings
+        topics = Topics(prefix: settings.topics.prefix, shards: settings.topics.partitions)
+    }
+
+    /// The bridge's own topics with their properties.
+    package var specifications: [TopicSpecification] {
+        topics.plans.map { plan in
+            var properties: [String: String] = [:]
+            if plan.isCompacted {
+                properties["cleanup.policy"] = "compact"
+                // A repair of a superseded record has this long before the original is gone for new readers; erased
+                // secrets go after a day.
+                properties["min.compaction.lag.ms"] = "3600000"
+                properties["max.compaction.lag.ms"] = "86400000"
+            } else {
+                properties["cleanup.policy"] = "delete"
+                properties["retention.ms"] = String(Int64(retentionHours(plan)) * 3_600_000)
+            }
+            if plan.carriesBodies { properties["max.message.bytes"] = String(2 * settings.limits.payloadBytes) }
+            return TopicSpecification(name: plan.name, partitions: plan.partitions, properties: properties)
+        }
+    }
+
+    private func retentionHours(_ plan: Topics.Plan) -> Int {
+        let hours = settings.topics.retentionHours
+        return switch plan.name {
+        case topics.deliveries: hours.deliveries
+        case topics.deferred: hours.deferred
+        case topics.retries: hours.retries
+        case topics.attempts: hours.attempts
+        case topics.deadLetters: hours.deadLetters
+        case topics.notices: hours.notices
+        case topics.emails: hours.emails
+        case topics.commands: hours.commands
+        case topics.results: hours.results
+        default: plan.retentionHours
+        }
+    }
+
+    /// - Parameters:
+    ///   - counts: partitions by topic, as the cluster says.
+    ///   - domain: the topics the mappings read.
+    package func faults(in counts: [String: Int], domain: [String]) -> [TopicFault] {
+        var faults: [TopicFault] = []
+        for plan in topics.plans {
+            switch counts[plan.name] {
+            case nil: faults.append(TopicFault(topic: plan.name, kind: .missing))
+            case plan.partitions: break
+            case let count?:
+                faults.append(
+                    TopicFault(topic: plan.name, kind: .partitions(is: count, shouldBe: plan.partitions)))
+            }
+        }
+        let own = Set(topics.plans.map(\.name))
+        for topic in domain where counts[topic] == nil && !own.contains(topic) {
+            faults.append(TopicFault(topic: topic, kind: .domainMissing))
+        }
+        return faults
+    }
+}

@@ -1,0 +1,117 @@
+// What a settled attempt writes: its record, and then a retry, or the dead letter and the order to disable.
+internal import Core
+internal import Crypto
+internal import JSON
+internal import Kafka
+internal import Pipeline
+
+struct DeliveryOutput {
+    private let topics: Topics
+    private let schedule: RetrySchedule
+    private let attempts: KafkaProducer.Topic
+    private let retries: KafkaProducer.Topic
+    private let deferred: KafkaProducer.Topic
+    private let commands: KafkaProducer.Topic
+    private let deadLetters: DeadLetters
+    private var writer = JSONWriter()
+
+    init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer) {
+        self.topics = topics
+        self.schedule = schedule
+        attempts = producer.topic(topics.attempts)
+        retries = producer.topic(topics.retries)
+        deferred = producer.topic(topics.deferred)
+        commands = producer.topic(topics.commands)
+        deadLetters = DeadLetters(topics, producer)
+    }
+
+    /// One attempt that was made.
+    struct Attempt {
+        let outcome: Outcome
+        let startedAt: Timestamp
+        let microseconds: Int
+        let retryAfterSeconds: Int?
+        var endedAt: Timestamp { startedAt.adding(milliseconds: Int64(microseconds / 1000)) }
+    }
+
+    /// Writes everything an attempt causes. The caller finishes the record.
+    mutating func settle(
+        _ delivery: Delivery, _ attempt: Attempt, shard: Int32, record: RecordReference, _ loop: StageLoop
+    ) {
+        let number = delivery.attempt + 1
+        var next: RetrySchedule.Next?
+        if !attempt.outcome.isSuccess, delivery.purpose != .test {
+            next = schedule.next(
+                attemptsMade: number, endedAt: attempt.endedAt, retryAfterSeconds: attempt.retryAfterSeconds)
+        }
+        var retry: (tier: RetrySchedule.Tier, due: Timestamp)?
+        if case .retry(let tier, let due)? = next { retry = (tier, due) }
+        let key = Array(delivery.webhook.description.utf8)
+        AttemptRecord(
+            delivery: delivery, attempt: number, outcome: attempt.outcome, startedAt: attempt.startedAt,
+            milliseconds: attempt.microseconds / 1000, retry: retry
+        ).write(to: &writer)
+        guard loop.owns(record) else {
+            // The assignment was lost while the POST was under way: it happened, so it is recorded, but what follows
+            // from it is the new owner's to decide.
+            loop.producer.produce(
+                attempts, partition: shard, key: key, value: writer.bytes, headers: KafkaHeaders(capacity: 1), token: 0)
+            return
+        }
+        loop.produce(
+            attempts, partition: shard, key: key, value: writer.bytes, headers: KafkaHeaders(capacity: 1), for: record)
+        guard let next else { return }
+        var failed = delivery
+        failed.attempt = number
+        failed.firstAttemptAt = delivery.firstAttemptAt ?? attempt.startedAt
+        failed.lastError = attempt.outcome.errorText
+        switch next {
+        case .retry(let tier, let due):
+            failed.dueAt = due
+            loop.produce(
+                retries, partition: topics.retryPartition(shard: shard, tier: tier.index), key: Array(tier.label.utf8),
+                value: failed.body, headers: failed.headers(), for: record)
+        case .giveUp:
+            failed.dueAt = nil
+            deadLetters.write(
+                failed, reason: .retriesSpent, message: "\(number) attempts failed; the last: \(failed.lastError ?? "")",
+                for: record, loop)
+            disable(failed, at: attempt.endedAt, record, loop)
+        }
+    }
+
+    private func disable(_ delivery: Delivery, at: Timestamp, _ record: RecordReference, _ loop: StageLoop) {
+        // The id is derived, so that the order repeated after a crash is the same order.
+        let seed = Array("disable\0\(delivery.webhook)\0\(delivery.generation)\0\(delivery.id)".utf8)
+        let command = Command(
+            id: CommandID(bytes: Digest.sha256(seed)), account: delivery.account, at: at, notAfter: nil,
+            change: .disableWebhook(
+                delivery.webhook,
+                DisableOrder(
+                    generation: delivery.generation, reason: "too many failures", failedAttempts: delivery.attempt,
+                    lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)))
+        loop.produce(
+            commands, partition: 0, key: Array(delivery.account.description.utf8), value: command.json,
+            headers: KafkaHeaders(capacity: 1), for: record)
+    }
+
+    /// Moves a record that has to wait out of the way, once.
+    func `defer`(_ delivery: Delivery, shard: Int32, record: RecordReference, _ loop: StageLoop) {
+        loop.produce(
+            deferred, partition: shard, key: Array(delivery.webhook.description.utf8), value: delivery.body,
+            headers: delivery.headers(), for: record)
+    }
+
+    /// Gives up a delivery without another attempt.
+    func bury(
+        _ delivery: Delivery, _ reason: DeadLetterReason, _ message: String, record: RecordReference, _ loop: StageLoop
+    ) {
+        deadLetters.write(delivery, reason: reason, message: message, for: record, loop)
+    }
+
+    func bury(
+        _ message: borrowing KafkaMessage, _ cause: String, record: RecordReference, _ loop: StageLoop
+    ) {
+        deadLetters.write(message, reason: .malformedRecord, message: cause, for: record, loop)
+    }
+}
