@@ -27,3 +27,15 @@ static inline int copenssl_gcm_get_tag(EVP_CIPHER_CTX *context, int length, void
 static inline int copenssl_gcm_set_tag(EVP_CIPHER_CTX *context, int length, void *tag) {
     return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, length, tag);
 }
+
+// Options are 64-bit macros, sessions and read-ahead are macros over `SSL_CTX_ctrl`.
+static inline uint64_t copenssl_ignore_unexpected_eof(void) { return SSL_OP_IGNORE_UNEXPECTED_EOF; }
+static inline uint64_t copenssl_no_compression(void) { return SSL_OP_NO_COMPRESSION; }
+static inline uint64_t copenssl_no_renegotiation(void) { return SSL_OP_NO_RENEGOTIATION; }
+static inline long copenssl_write_modes(void) {
+    return SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS;
+}
+static inline void copenssl_set_read_ahead(SSL_CTX *context) { SSL_CTX_set_read_ahead(context, 1); }
+static inline void copenssl_cache_client_sessions(SSL_CTX *context) {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+}

@@ -1,0 +1,215 @@
+// An attempt's way: name, judged address, connection, exchange, result. Exactly one result each, whatever happens.
+internal import Core
+internal import Runtime
+
+extension EngineThread {
+    // MARK: Start
+
+    func start(_ request: HTTPRequest) {
+        assertOwned()
+        let attempt = takeAttempt()
+        attempt.startedAt = now
+        attempt.startedAtWall = wall
+        attempt.deadline = now + UInt64(max(request.timeoutMilliseconds, 1)) * 1_000_000
+        attempt.request = request
+        counters.inFlight += 1
+        wheel.set(attempt.index, at: attempt.deadline)
+        if let key = request.endpoint.literalKey {
+            guard isAllowed(key.address, key.port) else { return finish(attempt, .failed(.addressDenied)) }
+            attempt.key = key
+            lease(attempt)
+        } else {
+            resolve(attempt, request.endpoint.url.host)
+        }
+    }
+
+    private func takeAttempt() -> Attempt {
+        if let free = freeAttempts.popLast() { return attempts[free] }
+        let attempt = Attempt(index: attempts.count)
+        attempts.append(attempt)
+        return attempt
+    }
+
+    private func isAllowed(_ address: IPAddress, _ port: UInt16) -> Bool {
+        if case .denied = policy.judge(address, port: port) {
+            counters.addressesDenied += 1
+            return false
+        }
+        return true
+    }
+
+    // MARK: Names
+
+    private func resolve(_ attempt: Attempt, _ name: String) {
+        if let known = cache.find(name, now: now) {
+            counters.dnsCacheHits += 1
+            return use(known, attempt)
+        }
+        attempt.phase = .resolving
+        if waitingForName[name] != nil {
+            waitingForName[name]!.append(attempt.index)
+        } else {
+            waitingForName[name] = [attempt.index]
+            counters.dnsQueries += 1
+            resolver.ask(name)
+        }
+    }
+
+    func resolved(_ answer: Resolver.Answer) {
+        cache.keep(answer.resolution, for: answer.name, seconds: answer.seconds, now: now)
+        for index in waitingForName.removeValue(forKey: answer.name) ?? [] { use(answer.resolution, attempts[index]) }
+    }
+
+    private func use(_ resolution: Resolution, _ attempt: Attempt) {
+        guard let url = attempt.request?.endpoint.url else { return }
+        switch resolution {
+        case .failed(let failure): finish(attempt, .failed(failure))
+        case .addresses(let addresses):
+            // One denied address denies the name: who mixes them is not to be trusted with the others.
+            for address in addresses where !isAllowed(address, url.port) {
+                return finish(attempt, .failed(.addressDenied))
+            }
+            attempt.addresses = addresses.count > Self.maximumAddresses ? Array(addresses.prefix(Self.maximumAddresses)) : addresses
+            let keys = attempt.addresses.map { PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: $0) }
+            attempt.nextAddress = 1
+            attempt.key = keys[0]
+            // Any connection there is beats opening one to the first address.
+            if let idle = keys.first(where: { pool.hasIdle($0) }) {
+                attempt.key = idle
+                attempt.nextAddress = 0
+            }
+            lease(attempt)
+        }
+    }
+
+    // MARK: Connections
+
+    /// Gets the attempt a connection to its address: an idle one, a new one, or a place in the queue.
+    func lease(_ attempt: Attempt) {
+        guard let key = attempt.key else { return }
+        switch pool.acquire(key, attempt: attempt.index, now: now) {
+        case .reuse(let slot):
+            guard let connection = connections[slot] else { preconditionFailure("the pool lent a closed connection") }
+            begin(attempt, on: connection)
+        case .open(let slot, let evicted):
+            if let evicted { closeForgotten(evicted) }
+            open(attempt, slot)
+        case .wait:
+            attempt.phase = .waiting
+            attempt.waitingSince = now
+        }
+    }
+
+    func begin(_ attempt: Attempt, on connection: Connection) {
+        endWaiting(attempt)
+        attempt.connection = connection
+        attempt.isReused = true
+        connection.attempt = attempt
+        counters.reuses += 1
+        send(connection)
+    }
+
+    /// Our own queue is not the receiver's fault: the clock stood still meanwhile.
+    func endWaiting(_ attempt: Attempt) {
+        guard attempt.phase == .waiting else { return }
+        let waited = now - attempt.waitingSince
+        attempt.startedAt += waited
+        attempt.startedAtWall += Int64(waited / 1_000_000)
+        attempt.deadline += waited
+        wheel.set(attempt.index, at: attempt.deadline)
+    }
+
+    /// This address did not answer; the next one may, within the same deadline. (Racing them would begin here.)
+    func connectFailed(_ attempt: Attempt, _ failure: AttemptFailure) {
+        attempt.connection = nil
+        guard attempt.nextAddress < attempt.addresses.count, now < attempt.deadline, let key = attempt.key else {
+            return finish(attempt, .failed(failure))
+        }
+        let address = attempt.addresses[attempt.nextAddress]
+        attempt.nextAddress += 1
+        attempt.key = PoolKey(host: key.host, port: key.port, isTLS: key.isTLS, address: address)
+        lease(attempt)
+    }
+
+    // MARK: Ends
+
+    func timedOut(_ attempt: Attempt) {
+        guard let connection = attempt.connection else {
+            if attempt.phase == .waiting {
+                leaveQueue(attempt)
+                return finish(attempt, .failed(.connectTimeout), .beforeSending)
+            }
+            forgetName(attempt)
+            return finish(attempt, .failed(.dnsTimeout))
+        }
+        let status = attempt.phase == .exchanging ? connection.reader.status : nil
+        detach(connection)
+        drop(connection)
+        switch attempt.phase {
+        case .connecting: connectFailed(attempt, .connectTimeout)
+        case .handshaking: finish(attempt, .failed(.tlsTimeout))
+        default: finish(attempt, status.map { .answered(status: $0) } ?? .failed(.responseTimeout), .none, connection.reader)
+        }
+    }
+
+    func cancelAll() {
+        assertOwned()
+        for attempt in attempts where attempt.phase != .free {
+            if attempt.phase == .waiting { leaveQueue(attempt) }
+            if attempt.phase == .resolving { forgetName(attempt) }
+            let wasSent = attempt.phase == .exchanging
+            let connection = attempt.connection
+            let status = wasSent ? connection?.reader.status : nil
+            if let connection {
+                detach(connection)
+                drop(connection)
+            }
+            if let status {
+                finish(attempt, .answered(status: status), .none, connection?.reader)
+            } else {
+                finish(attempt, .failed(.connectionClosed), wasSent ? .afterSending : .beforeSending)
+            }
+        }
+    }
+
+    private func leaveQueue(_ attempt: Attempt) {
+        if let key = attempt.key { pool.cancelWaiting(attempt.index, key: key) }
+        // It may have been called up in this very turn; then its slot goes back.
+        guard let position = opens.firstIndex(where: { $0.attempt == attempt.index }) else { return }
+        let slot = opens.remove(at: position).slot
+        if let next = pool.closed(slot, now: now) { opens.append(next) }
+    }
+
+    private func forgetName(_ attempt: Attempt) {
+        guard let name = attempt.request?.endpoint.url.host else { return }
+        waitingForName[name]?.removeAll { $0 == attempt.index }
+    }
+
+    /// The result, unless it is out already, and the end of the attempt.
+    func finish(
+        _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none, _ reader: ResponseReader? = nil
+    ) {
+        if !attempt.isEmitted { emit(attempt, outcome, cancellation, reader) }
+        wheel.cancel(attempt.index)
+        attempt.reset()
+        freeAttempts.append(attempt.index)
+    }
+
+    func emit(
+        _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none, _ reader: ResponseReader? = nil
+    ) {
+        guard let token = attempt.request?.token else { preconditionFailure("a result without a request") }
+        attempt.isEmitted = true
+        counters.inFlight -= 1
+        let time = wall
+        results.append(
+            HTTPResult(
+                token: token, outcome: outcome, cancellation: cancellation, startedAtWall: attempt.startedAtWall,
+                durationMicroseconds: Int((now - attempt.startedAt) / 1000),
+                retryAfterSeconds: reader?.retryAfter?.seconds(atWallMilliseconds: time),
+                responseHead: reader?.keptHead ?? [], bodyPrefix: reader?.keptBody ?? [], reusedConnection: attempt.isReused))
+    }
+
+    /// For a request that came when the engine had stopped.
+    func refuse(_ request: HTTPRequest) { results.append(EngineShard.refusal(request)) }
+}

@@ -1,0 +1,125 @@
+// What goes into the engine and what comes out of it.
+package import Core
+
+/// A receiver as the engine knows it: its URL and the part of the request's head that is the same for every attempt.
+/// Made once a webhook (again when its URL changes) and shared by all its requests.
+package final class HTTPEndpoint: Sendable {
+    package let url: EndpointURL
+    /// Request line, `Host` and the fixed header lines.
+    let fixedHead: [UInt8]
+    /// The pool's key where no name has to be resolved.
+    let literalKey: PoolKey?
+
+    /// - Parameter fixedLines: header lines of every attempt (`User-Agent`, `Content-Type`), each ended by CRLF.
+    package init(_ url: EndpointURL, fixedLines: [UInt8] = []) {
+        self.url = url
+        fixedHead = Array("POST \(url.target) HTTP/1.1\r\nHost: \(url.hostHeader)\r\n".utf8) + fixedLines
+        literalKey = url.literal.map { PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: $0) }
+    }
+}
+
+/// One attempt. It becomes exactly one request on the wire, or none; never two.
+package struct HTTPRequest: Sendable {
+    /// Comes back in the result; means nothing to the engine.
+    package var token: UInt64
+    /// Requests of one affinity are served by one thread, so that they share connections.
+    package var affinity: Int
+    package var endpoint: HTTPEndpoint
+    /// Header lines of this attempt, each ended by CRLF. The engine adds `Content-Length` and the empty line.
+    package var headerLines: [UInt8]
+    package var body: [UInt8]
+    /// For DNS, connect, TLS, request and response head together.
+    package var timeoutMilliseconds: Int
+
+    package init(
+        token: UInt64, affinity: Int, endpoint: HTTPEndpoint, headerLines: [UInt8], body: [UInt8],
+        timeoutMilliseconds: Int = 5000
+    ) {
+        self.token = token
+        self.affinity = affinity
+        self.endpoint = endpoint
+        self.headerLines = headerLines
+        self.body = body
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+}
+
+/// What one attempt came to. Every submitted request gets exactly one.
+package struct HTTPResult: Sendable {
+    /// Why the engine itself ended an attempt.
+    package enum Cancellation: Sendable, Equatable {
+        case none
+        /// No byte of the request was written: this was no attempt, the receiver knows nothing of it.
+        case beforeSending
+        /// The receiver may have got it.
+        case afterSending
+    }
+
+    package var token: UInt64
+    package var outcome: Outcome
+    package var cancellation: Cancellation
+    /// Milliseconds since 1970.
+    package var startedAtWall: Int64
+    package var durationMicroseconds: Int
+    package var retryAfterSeconds: Int?
+    /// Status line and headers, at most 4 KiB; empty after a success.
+    package var responseHead: [UInt8]
+    /// At most 1 KiB; empty after a success.
+    package var bodyPrefix: [UInt8]
+    package var reusedConnection: Bool
+}
+
+package struct HTTPEngineConfiguration: Sendable {
+    package var policy = AddressPolicy()
+    /// PEM file of trusted authorities; nil means the system's.
+    package var authoritiesFile: String?
+    /// `address` or `address:port`; empty means what /etc/resolv.conf says.
+    package var nameservers: [String] = []
+    /// Local address to connect from; applies to receivers of the same family.
+    package var sourceAddress: IPAddress?
+    /// Open connections of all threads together.
+    package var maximumConnections = 4096
+    /// Open connections of one receiver (host, port and address).
+    package var maximumConnectionsPerHost = 16
+    package var idleSeconds = 15
+    package var connectionAgeSeconds = 300
+
+    package init() {}
+}
+
+package enum HTTPEngineFault: Error, Equatable {
+    case tlsUnavailable(String)
+    /// The file with the trusted authorities cannot be read or has none.
+    case authoritiesFile(String)
+    /// The resolver's library refused its settings: a nameserver that is no address.
+    case resolver(String)
+}
+
+package struct HTTPEngineCounters: Equatable, Sendable {
+    package var connectionsOpen = 0
+    package var connectionsIdle = 0
+    /// Requests without a result yet.
+    package var inFlight = 0
+    package var connects = 0
+    package var reuses = 0
+    package var tlsHandshakes = 0
+    package var tlsResumptions = 0
+    package var dnsQueries = 0
+    package var dnsCacheHits = 0
+    package var addressesDenied = 0
+
+    package init() {}
+
+    mutating func add(_ other: HTTPEngineCounters) {
+        connectionsOpen += other.connectionsOpen
+        connectionsIdle += other.connectionsIdle
+        inFlight += other.inFlight
+        connects += other.connects
+        reuses += other.reuses
+        tlsHandshakes += other.tlsHandshakes
+        tlsResumptions += other.tlsResumptions
+        dnsQueries += other.dnsQueries
+        dnsCacheHits += other.dnsCacheHits
+        addressesDenied += other.addressesDenied
+    }
+}

@@ -1,0 +1,121 @@
+// The few socket calls of the engine, non-blocking all of them.
+internal import CLinux
+internal import Core
+internal import Glibc
+
+/// What a read or write came to, for plain and TLS connections alike.
+enum TransferResult {
+    case bytes(Int)
+    case wouldBlock
+    /// Orderly end of the peer's half.
+    case ended
+    /// Reset, or any other error of the socket.
+    case broken
+    /// An alert, or bytes that are no TLS.
+    case tlsBroken
+}
+
+enum Socket {
+    enum OpenResult {
+        case connecting(Int32)
+        case failed(AttemptFailure)
+        /// Our own want of descriptors, ports or memory: no fault of the receiver.
+        case exhausted
+    }
+
+    static func connect(to address: IPAddress, port: UInt16, from source: IPAddress?) -> OpenResult {
+        let family = address.isV4 ? AF_INET : AF_INET6
+        let descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return errno == EAFNOSUPPORT ? .failed(.connectFailed) : .exhausted }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
+        if let source, source.isV4 == address.isV4 {
+            // The port is chosen at connect, where it has to be unique per destination only.
+            setsockopt(descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, 4)
+            guard withSocketAddress(source, 0, { bind(descriptor, $0, $1) }) == 0 else {
+                close(descriptor)
+                return .exhausted
+            }
+        }
+        if withSocketAddress(address, port, { Glibc.connect(descriptor, $0, $1) }) == 0 { return .connecting(descriptor) }
+        switch errno {
+        case EINPROGRESS: return .connecting(descriptor)
+        case EADDRNOTAVAIL, EAGAIN, ENOBUFS, ENOMEM:
+            close(descriptor)
+            return .exhausted
+        case let code:
+            close(descriptor)
+            return .failed(failure(code))
+        }
+    }
+
+    /// The error a connect in progress ended with; nil if it is established.
+    static func connectFailure(_ descriptor: Int32) -> AttemptFailure? {
+        var code: Int32 = 0
+        var length = socklen_t(4)
+        getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
+        return code == 0 ? nil : failure(code)
+    }
+
+    private static func failure(_ code: Int32) -> AttemptFailure {
+        switch code {
+        case ECONNREFUSED: .connectRefused
+        case ETIMEDOUT: .connectTimeout
+        default: .connectFailed
+        }
+    }
+
+    static func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
+        while true {
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .ended }
+            if errno == EINTR { continue }
+            return errno == EAGAIN ? .wouldBlock : .broken
+        }
+    }
+
+    static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> TransferResult {
+        while true {
+            let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            if count >= 0 { return .bytes(count) }
+            if errno == EINTR { continue }
+            return errno == EAGAIN ? .wouldBlock : .broken
+        }
+    }
+
+    /// Head and body in one call, without copying the body.
+    static func write(_ descriptor: Int32, _ head: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer) -> TransferResult {
+        while true {
+            let count = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { parts in
+                parts[0] = iovec(iov_base: UnsafeMutableRawPointer(mutating: head.baseAddress), iov_len: head.count)
+                parts[1] = iovec(iov_base: UnsafeMutableRawPointer(mutating: body.baseAddress), iov_len: body.count)
+                return writev(descriptor, parts.baseAddress, body.isEmpty ? 1 : 2)
+            }
+            if count >= 0 { return .bytes(count) }
+            if errno == EINTR { continue }
+            return errno == EAGAIN ? .wouldBlock : .broken
+        }
+    }
+
+    private static func withSocketAddress<Result>(
+        _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        if let v4 = address.v4 {
+            var name = sockaddr_in()
+            name.sin_family = sa_family_t(AF_INET)
+            name.sin_port = port.bigEndian
+            name.sin_addr.s_addr = v4.bigEndian
+            return withUnsafePointer(to: &name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            }
+        }
+        var name = sockaddr_in6()
+        name.sin6_family = sa_family_t(AF_INET6)
+        name.sin6_port = port.bigEndian
+        withUnsafeMutableBytes(of: &name.sin6_addr) { $0.copyBytes(from: address.bytes) }
+        return withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+        }
+    }
+}

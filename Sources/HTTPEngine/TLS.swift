@@ -1,0 +1,167 @@
+// TLS by OpenSSL: at least 1.2, always verified, one stream per connection over a non-blocking socket.
+// Errors of OpenSSL are in a queue of the thread, so every call is preceded by clearing it.
+internal import COpenSSL
+internal import Core
+internal import Glibc
+
+/// Settings and session cache of one engine thread.
+final class TLSContext: @unchecked Sendable {
+    // @unchecked: made by the thread that makes the engine, so that a bad bundle is told to it, then used by the owner only.
+    private static let maximumSessions = 8192
+
+    private let context: OpaquePointer
+    private var sessions: [PoolKey: OpaquePointer] = [:]
+
+    init(authoritiesFile: String?) throws(HTTPEngineFault) {
+        OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
+        ERR_clear_error()
+        guard let context = SSL_CTX_new(TLS_client_method()) else { throw .tlsUnavailable(Self.errorText()) }
+        self.context = context
+        copenssl_set_min_tls_1_2(context)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        // A close without close_notify is judged by HTTP's framing, not as a fault of TLS.
+        SSL_CTX_set_options(context, copenssl_ignore_unexpected_eof() | copenssl_no_compression() | copenssl_no_renegotiation())
+        copenssl_set_mode(context, copenssl_write_modes())
+        copenssl_set_read_ahead(context)
+        let loaded =
+            authoritiesFile.map { SSL_CTX_load_verify_locations(context, $0, nil) } ?? SSL_CTX_set_default_verify_paths(context)
+        guard loaded == 1 else { throw .authoritiesFile(authoritiesFile ?? "system default") }
+        let protocols: [UInt8] = [8] + Array("http/1.1".utf8)
+        SSL_CTX_set_alpn_protos(context, protocols, UInt32(protocols.count))
+        copenssl_cache_client_sessions(context)
+        SSL_CTX_sess_set_new_cb(context) { ssl, session in
+            guard let ssl, let session, let data = SSL_get_ex_data(ssl, 0) else { return 0 }
+            Unmanaged<TLSStream>.fromOpaque(data).takeUnretainedValue().keep(session)
+            return 1
+        }
+    }
+
+    deinit {
+        for session in sessions.values { SSL_SESSION_free(session) }
+        SSL_CTX_free(context)
+    }
+
+    /// - Parameter serverName: nil for a literal address, which is then what the certificate must name.
+    func stream(over descriptor: Int32, _ key: PoolKey, serverName: String?) -> TLSStream? {
+        ERR_clear_error()
+        guard let ssl = SSL_new(context) else { return nil }
+        guard SSL_set_fd(ssl, descriptor) == 1, let parameters = SSL_get0_param(ssl) else {
+            SSL_free(ssl)
+            return nil
+        }
+        // The common name is no host name, and `*` stands for a whole label or for nothing.
+        X509_VERIFY_PARAM_set_hostflags(
+            parameters, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+        var isBound: Bool
+        if let serverName {
+            isBound = X509_VERIFY_PARAM_set1_host(parameters, serverName, 0) == 1
+            isBound = isBound && copenssl_set_server_name(ssl, serverName) == 1
+        } else if let v4 = key.address.v4 {
+            let bytes = (0..<4).map { UInt8(truncatingIfNeeded: v4 >> UInt32(24 - 8 * $0)) }
+            isBound = X509_VERIFY_PARAM_set1_ip(parameters, bytes, 4) == 1
+        } else {
+            isBound = X509_VERIFY_PARAM_set1_ip(parameters, key.address.bytes, 16) == 1
+        }
+        guard isBound else {
+            SSL_free(ssl)
+            return nil
+        }
+        SSL_set_connect_state(ssl)
+        if let session = sessions[key] { SSL_set_session(ssl, session) }
+        return TLSStream(ssl, key, self)
+    }
+
+    fileprivate func keep(_ session: OpaquePointer, _ key: PoolKey) {
+        if sessions.count >= Self.maximumSessions, sessions[key] == nil, let victim = sessions.first {
+            SSL_SESSION_free(victim.value)
+            sessions[victim.key] = nil
+        }
+        if let old = sessions.updateValue(session, forKey: key) { SSL_SESSION_free(old) }
+    }
+
+    fileprivate func dropSession(_ key: PoolKey) {
+        if let old = sessions.removeValue(forKey: key) { SSL_SESSION_free(old) }
+    }
+
+    static func errorText() -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        ERR_error_string_n(ERR_get_error(), &buffer, buffer.count)
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+/// The TLS of one connection. Owned by it, on its thread.
+final class TLSStream {
+    enum Handshake {
+        case done(resumed: Bool)
+        case inProgress
+        case failed(AttemptFailure)
+    }
+
+    private let ssl: OpaquePointer
+    private let key: PoolKey
+    private unowned let context: TLSContext
+
+    fileprivate init(_ ssl: OpaquePointer, _ key: PoolKey, _ context: TLSContext) {
+        self.ssl = ssl
+        self.key = key
+        self.context = context
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    deinit { SSL_free(ssl) }
+
+    fileprivate func keep(_ session: OpaquePointer) { context.keep(session, key) }
+
+    func handshake() -> Handshake {
+        ERR_clear_error()
+        let status = SSL_do_handshake(ssl)
+        if status == 1 { return .done(resumed: SSL_session_reused(ssl) == 1) }
+        switch SSL_get_error(ssl, status) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .inProgress
+        default:
+            context.dropSession(key)
+            return .failed(handshakeFailure())
+        }
+    }
+
+    private func handshakeFailure() -> AttemptFailure {
+        switch Int32(truncatingIfNeeded: SSL_get_verify_result(ssl)) {
+        case X509_V_OK: .tlsFailed
+        case X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID: .tlsExpired
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: .tlsWrongHost
+        default: .tlsUntrusted
+        }
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
+        ERR_clear_error()
+        let count = SSL_read(ssl, buffer.baseAddress, Int32(buffer.count))
+        return count > 0 ? .bytes(Int(count)) : result(count)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) -> TransferResult {
+        ERR_clear_error()
+        let count = SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
+        return count > 0 ? .bytes(Int(count)) : result(count)
+    }
+
+    private func result(_ status: Int32) -> TransferResult {
+        switch SSL_get_error(ssl, status) {
+        // Either direction may be wanted by either call; both are always registered.
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: .wouldBlock
+        case SSL_ERROR_ZERO_RETURN: .ended
+        case SSL_ERROR_SSL: .tlsBroken
+        default: .broken
+        }
+    }
+
+    /// Bytes were read from the socket which nobody has asked for: no event will tell of them.
+    var hasPending: Bool { SSL_has_pending(ssl) == 1 }
+
+    /// Says goodbye without waiting for an answer.
+    func shutdown() {
+        ERR_clear_error()
+        SSL_shutdown(ssl)
+    }
+}
