@@ -4,6 +4,7 @@ internal import Crypto
 internal import JSON
 internal import Kafka
 internal import Pipeline
+internal import Registry
 
 struct DeliveryOutput {
     private let topics: Topics

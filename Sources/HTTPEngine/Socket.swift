@@ -1,4 +1,5 @@
 // The few socket calls of the engine, non-blocking all of them.
+internal import CAres  // its headers bring the socket types into view first
 internal import CLinux
 internal import Core
 internal import Glibc
