@@ -67,6 +67,9 @@ let package = Package(
                 "Pipeline", "Translate", "Deliver", "Retry", "Registry", "API", "CLinux",
             ],
             swiftSettings: strict),
+
+        // Tests mirror Sources
+        tests("Configuration", ["Configuration", "Core", "Runtime"]),
     ],
     cxxLanguageStandard: .cxx17
 )

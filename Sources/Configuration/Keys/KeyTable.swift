@@ -60,7 +60,7 @@ enum KeyTable {
                     example: "3"),
                 .section(
                     "retentionHours",
-                    intro: "How long records are kept, in hours. One number instead of the object means all of them.",
+                    intro: "How long records are kept, in hours (1 to 87600). One number instead of the object means all of them.",
                     shorthand: ConfigurationKey(
                         "", \.topics.retentionHours, retention, "The same number of hours for every topic that is kept by time."),
                     [
@@ -79,9 +79,9 @@ enum KeyTable {
 
     private static let stages: [KeyEntry] = [
         key(
-            "mappings", \.mappingsFolder, .path,
-            "The folder of mapping files, one per domain topic. Where this key is missing, the folder `mappings` beside this "
-                + "file, else config/mappings, else the mappings installed with the program."),
+            "mappings", \.mappingsFolder, .pathOrUsual,
+            "The folder of mapping files, one per domain topic. null: the folder `mappings` beside this file, else "
+                + "config/mappings, else the mappings installed with the program.", example: "\"mappings\""),
         .section(
             "translate", intro: "From domain events to webhooks.",
             [
@@ -199,7 +199,7 @@ enum KeyTable {
             [
                 key(
                     "smtp", \.mail.smtp,
-                    .optional(.text("smtp://host[:port] or smtps://host[:port], without user and password", accepts: smtpURL)),
+                    .optional(.text("smtp://host[:port] or smtps://host[:port], without user and password", isEchoed: false, accepts: smtpURL)),
                     "The mail server.", example: "\"smtp://mail.example.com:587\""),
                 key(
                     "from", \.mail.from,

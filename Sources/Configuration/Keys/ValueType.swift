@@ -98,13 +98,17 @@ extension ValueType<ListenAddress> {
 }
 
 extension ValueType<String> {
-    /// - Parameter accepts: the value, perhaps in its normal form, or nil to refuse it.
-    static func text(_ expectation: String, accepts: @escaping @Sendable (String) -> String?) -> Self {
+    /// - Parameters:
+    ///   - isEchoed: whether a refused value may be shown; not where a password could have slipped in.
+    ///   - accepts: the value, perhaps in its normal form, or nil to refuse it.
+    static func text(
+        _ expectation: String, isEchoed: Bool = true, accepts: @escaping @Sendable (String) -> String?
+    ) -> Self {
         Self(
             expectation: expectation,
             read: { input throws(Rejection) in
-                guard let text = input.plainText, let value = accepts(text) else { throw input.rejection(expectation) }
-                return value
+                if let text = input.plainText, let value = accepts(text) { return value }
+                throw isEchoed ? input.rejection(expectation) : Rejection(cause: "must be \(expectation)")
             }, write: JSON5Text.quoted)
     }
 
@@ -116,6 +120,14 @@ extension ValueType<String> {
                 guard let text = input.plainText, !text.isEmpty, !text.utf8.contains(0) else { throw input.rejection("a path") }
                 return FileAccess.resolve(text, in: input.folder)
             }, write: JSON5Text.quoted)
+    }
+
+    /// A path that is looked for in the usual places where it is null; empty stands for that.
+    static var pathOrUsual: Self {
+        Self(
+            expectation: "a path, or null",
+            read: { input throws(Rejection) in input.tree.value == .null ? "" : try path.read(input) },
+            write: { $0.isEmpty ? "null" : JSON5Text.quoted($0) })
     }
 }
 
