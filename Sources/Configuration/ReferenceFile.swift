@@ -37,7 +37,9 @@ package enum ReferenceFile {
             switch entry {
             case .key(let key):
                 comment(withRanges ? describe(key) : key.summary, indentation: indentation, into: &lines)
-                lines.append("\(space)\(name(key.name)): \(key.show(Settings()))," + (key.example.map { " // for example \($0)" } ?? ""))
+                lines.append(
+                    "\(space)\(name(key.name)): \(key.show(Settings())),"
+                        + (key.example.map { " // for example \($0)" } ?? ""))
             case .section(let section, let intro, let shorthand, let inner):
                 comment(intro, indentation: indentation, into: &lines)
                 lines.append("\(space)\(name(section)): {")

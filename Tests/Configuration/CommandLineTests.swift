@@ -1,8 +1,9 @@
-// The command line: every command of the contract, its help, and what is said to who mistypes.
-@testable import Configuration
 import Core
 import Runtime
 import Testing
+
+// The command line: every command of the contract, its help, and what is said to who mistypes.
+@testable import Configuration
 
 @Suite struct CommandLineTests {
     private func parse(_ line: String) -> Result<Invocation, UsageError> {
@@ -18,30 +19,46 @@ import Testing
 
     private static let file = ConfigurationOptions(path: "c")
 
-    @Test(arguments: [
-        ("run --config c", .run(RunOptions(configuration: file))),
-        ("run --config=c --set a=b --set c=d=e", .run(RunOptions(configuration: .init(path: "c", sets: ["a=b", "c=d=e"])))),
-        ("run --roles mail,deliver,mail --config c", .run(RunOptions(configuration: file, roles: [.deliver, .mail]))),
-        ("demo", .demo(DemoOptions(keep: false, sets: []))),
-        ("demo --keep", .demo(DemoOptions(keep: true, sets: []))),
-        ("broker", .broker(.init(path: nil))),
-        ("broker --config c", .broker(file)),
-        ("topics create --config c --with-domain", .topicsCreate(TopicsOptions(configuration: file, withDomain: true))),
-        ("topics check --config c", .topicsCheck(TopicsOptions(configuration: file, withDomain: false))),
-        ("accounts create --config c --email a@b --name N", .accountsCreate(AccountOptions(configuration: file, email: "a@b", name: "N"))),
-        ("config check --config c", .configCheck(file)),
-        ("config reference", .configReference),
-        ("mapping check --config c", .mappingCheck(file)),
-        ("mapping try --config c --topic t", .mappingTry(MappingTryOptions(configuration: file, topic: "t"))),
-        ("listen --secret whsec_x", .listen(ListenOptions(port: 9000, secret: "whsec_x"))),
-        ("listen --port 0 --secret whsec_x", .listen(ListenOptions(port: 0, secret: "whsec_x"))),
-        ("--version", .version),
-    ] as [(String, Command)])
+    @Test(
+        arguments: [
+            ("run --config c", .run(RunOptions(configuration: file))),
+            (
+                "run --config=c --set a=b --set c=d=e",
+                .run(RunOptions(configuration: .init(path: "c", sets: ["a=b", "c=d=e"])))
+            ),
+            (
+                "run --roles mail,deliver,mail --config c",
+                .run(RunOptions(configuration: file, roles: [.deliver, .mail]))
+            ),
+            ("demo", .demo(DemoOptions(keep: false, sets: []))),
+            ("demo --keep", .demo(DemoOptions(keep: true, sets: []))),
+            ("broker", .broker(.init(path: nil))),
+            ("broker --config c", .broker(file)),
+            (
+                "topics create --config c --with-domain",
+                .topicsCreate(TopicsOptions(configuration: file, withDomain: true))
+            ),
+            ("topics check --config c", .topicsCheck(TopicsOptions(configuration: file, withDomain: false))),
+            (
+                "accounts create --config c --email a@b --name N",
+                .accountsCreate(AccountOptions(configuration: file, email: "a@b", name: "N"))
+            ),
+            ("config check --config c", .configCheck(file)),
+            ("config reference", .configReference),
+            ("mapping check --config c", .mappingCheck(file)),
+            ("mapping try --config c --topic t", .mappingTry(MappingTryOptions(configuration: file, topic: "t"))),
+            ("listen --secret whsec_x", .listen(ListenOptions(port: 9000, secret: "whsec_x"))),
+            ("listen --port 0 --secret whsec_x", .listen(ListenOptions(port: 0, secret: "whsec_x"))),
+            ("--version", .version),
+        ] as [(String, Command)])
     func `each command`(line: String, expected: Command) throws {
         #expect(try command(line) == expected)
     }
 
-    @Test(arguments: ["--log-format text --log-level debug topics check --config c", "topics --log-format=text check --config c --log-level debug"])
+    @Test(arguments: [
+        "--log-format text --log-level debug topics check --config c",
+        "topics --log-format=text check --config c --log-level debug",
+    ])
     func `options of every command may stand anywhere`(line: String) throws {
         let invocation = try parse(line).get()
         #expect(invocation.logFormat == .text)
@@ -50,7 +67,8 @@ import Testing
     }
 
     private static let names = [
-        "run", "demo", "broker", "topics create", "topics check", "accounts create", "config check", "config reference", "mapping check",
+        "run", "demo", "broker", "topics create", "topics check", "accounts create", "config check", "config reference",
+        "mapping check",
         "mapping try", "listen",
     ]
 
@@ -96,7 +114,10 @@ import Testing
         ("run --config --set a=b", "--config needs a value: --config FILE\n"),
         ("run --config c --config d", "--config is given twice\n"),
         ("run --config c extra", "unexpected argument 'extra'\n"),
-        ("run --config c --roles deliver,transalte", "there is no role 'transalte'; the roles are translate, deliver, retry, registry, api, mail\ndid you mean translate?"),
+        (
+            "run --config c --roles deliver,transalte",
+            "there is no role 'transalte'; the roles are translate, deliver, retry, registry, api, mail\ndid you mean translate?"
+        ),
         ("run --config c --log-level loud", "--log-level: 'loud' is none of debug, info, warning, error\n"),
         ("run --config c --log-format xml", "--log-format: 'xml' is neither json nor text\n"),
         ("demo --keep=yes", "--keep takes no value\n"),
@@ -108,7 +129,9 @@ import Testing
     ])
     func `a mistake is named, with what was meant`(line: String, expected: String) {
         let text = complaint(line)
-        #expect(text?.hasPrefix("webhook-bridge: " + expected) == true || text?.contains(expected) == true, "\(text ?? "it was taken")")
+        #expect(
+            text?.hasPrefix("webhook-bridge: " + expected) == true || text?.contains(expected) == true,
+            "\(text ?? "it was taken")")
         #expect(text?.contains("--help'") == true)
     }
 

@@ -1,6 +1,7 @@
+import Testing
+
 // The reader of JSON with comments: what it takes, and where it says it stopped.
 @testable import Configuration
-import Testing
 
 @Suite struct JSON5ReaderTests {
     private func read(_ text: String, as dialect: JSON5Reader.Dialect = .json5) throws -> JSONTree {
@@ -8,7 +9,9 @@ import Testing
     }
 
     @Test func `comments, bare keys, quotes and trailing commas`() throws {
-        let tree = try read("\u{FEFF}// one\n{ a: 1, /* two\n */ 'b': [true, null,], \"c d\": 'x\\\n\\x41\\u00e9\\ud83d\\ude00', $e_1: .5 }\n// end")
+        let tree = try read(
+            "\u{FEFF}// one\n{ a: 1, /* two\n */ 'b': [true, null,], \"c d\": 'x\\\n\\x41\\u00e9\\ud83d\\ude00', $e_1: .5 }\n// end"
+        )
         guard case .object(let members) = tree.value else { return #expect(Bool(false)) }
         #expect(members.map(\.key) == ["a", "b", "c d", "$e_1"])
         #expect(members.map(\.line) == [2, 3, 3, 4])
@@ -31,18 +34,19 @@ import Testing
         #expect(throws: JSONSyntaxError.self) { try read(text, as: .json) }
     }
 
-    @Test(arguments: [
-        ("{a:1,\n b:\n c:}", 3, 2, "expected a value, found c; a text needs quotes"),
-        ("{a:1,\n b:2", 2, 5, "expected a comma or }, found the end of the text"),
-        ("{\n\"a\" 1}", 2, 5, "expected a colon after the key a, found 1"),
-        ("{\n /* x", 2, 2, "the comment is not closed"),
-        ("{a: tru}", 1, 5, "expected a value, found tru; a text needs quotes"),
-        ("{a: \"x\n\"}", 1, 7, "the string is not closed on its line"),
-        ("{a: {}\n b: {}}", 2, 2, "expected a comma or }, found b"),
-        ("{} x", 1, 4, "expected the end of the text, found x"),
-        ("", 1, 1, "expected a value, found the end of the text"),
-        ("{a: \"\\ud800\"}", 1, 12, "half a surrogate pair in the string"),
-    ] as [(String, Int, Int, String)])
+    @Test(
+        arguments: [
+            ("{a:1,\n b:\n c:}", 3, 2, "expected a value, found c; a text needs quotes"),
+            ("{a:1,\n b:2", 2, 5, "expected a comma or }, found the end of the text"),
+            ("{\n\"a\" 1}", 2, 5, "expected a colon after the key a, found 1"),
+            ("{\n /* x", 2, 2, "the comment is not closed"),
+            ("{a: tru}", 1, 5, "expected a value, found tru; a text needs quotes"),
+            ("{a: \"x\n\"}", 1, 7, "the string is not closed on its line"),
+            ("{a: {}\n b: {}}", 2, 2, "expected a comma or }, found b"),
+            ("{} x", 1, 4, "expected the end of the text, found x"),
+            ("", 1, 1, "expected a value, found the end of the text"),
+            ("{a: \"\\ud800\"}", 1, 12, "half a surrogate pair in the string"),
+        ] as [(String, Int, Int, String)])
     func `a syntax error has line, column and reason`(text: String, line: Int, column: Int, message: String) {
         #expect(throws: JSONSyntaxError(line: line, column: column, message: message)) { try read(text) }
     }

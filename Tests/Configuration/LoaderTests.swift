@@ -7,15 +7,20 @@ import Testing
     let folder = TemporaryFolder()
 
     private func load(
-        _ file: String? = nil, environment: [String: String] = [:], sets: [String] = [], needs: ConfigurationRequest.Needs = []
+        _ file: String? = nil, environment: [String: String] = [:], sets: [String] = [],
+        needs: ConfigurationRequest.Needs = []
     ) throws -> LoadedConfiguration {
         let path = file.map { folder.write("bridge.json5", $0) }
-        return try ConfigurationLoader.load(ConfigurationRequest(path: path, sets: sets, environment: environment, needs: needs))
+        return try ConfigurationLoader.load(
+            ConfigurationRequest(path: path, sets: sets, environment: environment, needs: needs))
     }
 
     @Test func `flags win over variables, variables over the file, the file over defaults`() throws {
         let file = "{limits: {eventsPerSecond: 1, webhooksPerAccount: 2}, api: {listen: '127.0.0.1:1'}}"
-        let environment = ["BRIDGE_API_LISTEN": "127.0.0.1:2", "BRIDGE_LIMITS_EVENTS_PER_SECOND": "3", "BRIDGE_CRASH_AT": "x", "PATH": "y"]
+        let environment = [
+            "BRIDGE_API_LISTEN": "127.0.0.1:2", "BRIDGE_LIMITS_EVENTS_PER_SECOND": "3", "BRIDGE_CRASH_AT": "x",
+            "PATH": "y",
+        ]
         let loaded = try load(file, environment: environment, sets: ["api.listen=0.0.0.0:4", "api.listen=0.0.0.0:5"])
         #expect(loaded.settings.api.listen.port == 5)
         #expect(loaded.settings.limits.eventsPerSecond == 3)
@@ -33,7 +38,8 @@ import Testing
 
     @Test(arguments: [
         ("BRIDGE_RETRY_TIME_SCALE", "0.01"), ("BRIDGE_EGRESS_ALLOW_HTTP", "true"), ("BRIDGE_APPLICATION_ID", "42"),
-        ("BRIDGE_EGRESS_ALLOW_NETWORKS", "127.0.0.0/8, ::1"), ("BRIDGE_EGRESS_CA_FILE", ""), ("BRIDGE_INSTANCE_ID", "a-1"),
+        ("BRIDGE_EGRESS_ALLOW_NETWORKS", "127.0.0.0/8, ::1"), ("BRIDGE_EGRESS_CA_FILE", ""),
+        ("BRIDGE_INSTANCE_ID", "a-1"),
         ("BRIDGE_TOPICS_RETENTION_HOURS_DEAD_LETTERS", "9"), ("BRIDGE_MAIL_REQUIRE_TLS", "false"),
         ("BRIDGE_RETRY_TIERS", "1s,1s,1s,1s,1s,1s,1s,2s"), ("BRIDGE_TRANSLATE_START_AGE", "7d"),
     ])
@@ -44,8 +50,10 @@ import Testing
     @Test func `variables and flags take plain text, lists with commas, and JSON`() throws {
         let settings = try load(
             environment: ["BRIDGE_APPLICATION_ID": "42", "BRIDGE_EGRESS_ALLOW_NETWORKS": "127.0.0.0/8, ::1"],
-            sets: ["retry.timeScale=0.5", "egress.allowHTTP=true", "limits={\"eventsPerSecond\":0,\"deferredAge\":\"1h\"}",
-                "retry.tiers=[\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"2s\"]"]
+            sets: [
+                "retry.timeScale=0.5", "egress.allowHTTP=true", "limits={\"eventsPerSecond\":0,\"deferredAge\":\"1h\"}",
+                "retry.tiers=[\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"2s\"]",
+            ]
         ).settings
         #expect(settings.applicationID == "42")
         #expect(settings.egress.allowNetworks == ["127.0.0.0/8", "::1/128"])
@@ -70,12 +78,15 @@ import Testing
         let loaded = try load(
             "{kafka: {'bootstrap.servers': 'a:1', 'socket.keepalive.enable': true, 'linger.ms': 1e1, ssl: {'ca.location': '/x'}, 'sasl.password': {file: 'password'}}}",
             environment: ["BRIDGE_KAFKA_BOOTSTRAP_SERVERS": "b:1,c:1", "BRIDGE_KAFKA_SASL_USERNAME": "007"],
-            sets: ["kafka.session.timeout.ms=6000", "kafka.client.id=null", "kafka.ssl.key.password=1e5"], needs: .cluster)
+            sets: ["kafka.session.timeout.ms=6000", "kafka.client.id=null", "kafka.ssl.key.password=1e5"],
+            needs: .cluster)
         let kafka = loaded.settings.kafka
-        #expect(kafka.pairs.map { "\($0.name)=\($0.value)" } == [
-            "bootstrap.servers=b:1,c:1", "linger.ms=1e1", "sasl.password=s3cret", "sasl.username=007", "session.timeout.ms=6000",
-            "socket.keepalive.enable=true", "ssl.ca.location=/x", "ssl.key.password=1e5",
-        ])
+        #expect(
+            kafka.pairs.map { "\($0.name)=\($0.value)" } == [
+                "bootstrap.servers=b:1,c:1", "linger.ms=1e1", "sasl.password=s3cret", "sasl.username=007",
+                "session.timeout.ms=6000",
+                "socket.keepalive.enable=true", "ssl.ca.location=/x", "ssl.key.password=1e5",
+            ])
         #expect(kafka.bootstrapServers == "b:1,c:1")
         #expect(!"\(loaded.settings)".contains("s3cret"))
         #expect(!"\(loaded.settings)".contains("1e5"))
@@ -90,7 +101,9 @@ import Testing
     @Test func `an unknown variable only warns, with the nearest one`() throws {
         let loaded = try load(environment: ["BRIDGE_API_LISTN": "x", "BRIDGE_KAFKA_": "y"])
         #expect(loaded.warnings.count == 2)
-        #expect(loaded.warnings[0].description == "BRIDGE_API_LISTN: no setting has this variable; did you mean BRIDGE_API_LISTEN?")
+        #expect(
+            loaded.warnings[0].description
+                == "BRIDGE_API_LISTN: no setting has this variable; did you mean BRIDGE_API_LISTEN?")
     }
 
     @Test func `paths are relative to who wrote them`() throws {
@@ -109,7 +122,8 @@ import Testing
         #expect(one?.keys == [SecretKey(id: "default", bytes: raw)])
         // 32 bytes 1…32 and 32 zero bytes in base64.
         folder.write(
-            "lines.key", "# newest first\n2024-b:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\r\n\ndefault:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+            "lines.key",
+            "# newest first\n2024-b:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\r\n\ndefault:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
             mode: 0o400)
         let two = try load("{secrets: {keyFile: 'lines.key'}}", needs: .secrets).secretKeys
         #expect(two?.encrypting == SecretKey(id: "2024-b", bytes: raw))

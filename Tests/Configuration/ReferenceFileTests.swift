@@ -13,7 +13,8 @@ import Testing
 
     @Test func `the reference file is the defaults`() throws {
         let path = folder.write("bridge.json5", ReferenceFile.text())
-        let loaded = try ConfigurationLoader.load(.init(path: path, environment: [:], needs: [.cluster, .mappings, .state]))
+        let loaded = try ConfigurationLoader.load(
+            .init(path: path, environment: [:], needs: [.cluster, .mappings, .state]))
         var expected = Settings()
         expected.kafka.properties["bootstrap.servers"] = .init(value: "localhost:9092")
         expected.mappingsFolder = folder.path + "/mappings"

@@ -3,15 +3,19 @@ import Core
 import Testing
 
 @Suite struct SettingsValueTests {
-    @Test(arguments: [
-        ("500ms", 500), ("0s", 0), ("5s", 5000), ("30m", 1_800_000), ("24h", 86_400_000), ("2d", 172_800_000),
-        ("007s", 7000), ("106751991167d", 9_223_372_036_828_800_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("500ms", 500), ("0s", 0), ("5s", 5000), ("30m", 1_800_000), ("24h", 86_400_000), ("2d", 172_800_000),
+            ("007s", 7000), ("106751991167d", 9_223_372_036_828_800_000),
+        ] as [(String, Int64)])
     func `a duration is a whole number and a unit`(text: String, count: Int64) {
         #expect(Milliseconds(text)?.count == count)
     }
 
-    @Test(arguments: ["", "5", "s", "5 s", "5S", "-5s", "+5s", "1.5h", "1h30m", "5sec", "٥s", "99999999999999999999s", "106751991168d"])
+    @Test(arguments: [
+        "", "5", "s", "5 s", "5S", "-5s", "+5s", "1.5h", "1h30m", "5sec", "٥s", "99999999999999999999s",
+        "106751991168d",
+    ])
     func `anything else is no duration`(text: String) {
         #expect(Milliseconds(text) == nil)
     }
@@ -39,15 +43,18 @@ import Testing
         #expect(total == documented)
     }
 
-    @Test(arguments: [
-        ("127.0.0.1:8080", "127.0.0.1", 8080), ("0.0.0.0:0", "0.0.0.0", 0), ("[::1]:65535", "::1", 65535),
-        ("localhost:80", "127.0.0.1", 80),
-    ] as [(String, String, UInt16)])
+    @Test(
+        arguments: [
+            ("127.0.0.1:8080", "127.0.0.1", 8080), ("0.0.0.0:0", "0.0.0.0", 0), ("[::1]:65535", "::1", 65535),
+            ("localhost:80", "127.0.0.1", 80),
+        ] as [(String, String, UInt16)])
     func `a listen address has host and port`(text: String, host: String, port: UInt16) {
         #expect(ListenAddress(text) == ListenAddress(host: host, port: port))
     }
 
-    @Test(arguments: ["", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "[127.0.0.1]:80", "a:+1", "[]:1"])
+    @Test(arguments: [
+        "", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "[127.0.0.1]:80", "a:+1", "[]:1",
+    ])
     func `anything else is no listen address`(text: String) {
         #expect(ListenAddress(text) == nil)
     }

@@ -15,7 +15,9 @@ final class TemporaryFolder {
     func makeFolder(_ name: String) { mkdir("\(path)/\(name)", 0o755) }
 
     @discardableResult
-    func write(_ name: String, _ text: String, mode: UInt32 = 0o600) -> String { write(name, Array(text.utf8), mode: mode) }
+    func write(_ name: String, _ text: String, mode: UInt32 = 0o600) -> String {
+        write(name, Array(text.utf8), mode: mode)
+    }
 
     @discardableResult
     func write(_ name: String, _ bytes: [UInt8], mode: UInt32 = 0o600) -> String {

@@ -10,8 +10,7 @@ enum CommandHelp {
         \(columns(CommandTable.all.map { ($0.name, $0.summary) }))
 
         Options of every command:
-        \(columns(CommandOption.global.map { ($0.form, $0.summary) }))
-          --version  which version this is
+        \(columns(CommandOption.global.map { ($0.form, $0.summary) } + [("--version", "which version this is, alone")]))
 
         Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
 
@@ -40,7 +39,8 @@ enum CommandHelp {
 
     static func command(_ command: CommandSpecification) -> String {
         let synopsis = (["webhook-bridge", command.name] + command.options.map(\.synopsis)).joined(separator: " ")
-        let own = command.options.isEmpty ? "" : "Options:\n\(columns(command.options.map { ($0.form, $0.summary) }))\n\n"
+        let own =
+            command.options.isEmpty ? "" : "Options:\n\(columns(command.options.map { ($0.form, $0.summary) }))\n\n"
         return """
             webhook-bridge \(command.name): \(command.summary)
 
@@ -59,7 +59,8 @@ enum CommandHelp {
 
     private static func columns(_ rows: [(String, String)]) -> String {
         let width = rows.map(\.0.count).max() ?? 0
-        return rows.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }.joined(separator: "\n")
+        return rows.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }.joined(
+            separator: "\n")
     }
 
     private static func indented(_ text: String) -> String {

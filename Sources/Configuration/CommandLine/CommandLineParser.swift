@@ -42,21 +42,29 @@ private struct Parser {
     private mutating func command(_ words: [String]) throws(UsageError) -> Command {
         guard let first = words.first else {
             if wantsHelp { return .help(CommandHelp.overview) }
-            if let option = rest.first { throw unknownOption(option, in: CommandOption.global.map(\.name) + ["--version"], command: "") }
+            if let option = rest.first {
+                throw unknownOption(option, in: CommandOption.global.map(\.name) + ["--version"], command: "")
+            }
             throw UsageError(message: "which command?", hint: CommandHelp.overview)
         }
         if first == "--version" { return .version }
         if first == "help" { return try help(words) }
         if let specification = CommandTable.all.first(where: { $0.words == words }) { return try parse(specification) }
         if isGroup(first) {
-            if words.count == 1, wantsHelp || rest.first.map({ $0 == "--help" || $0 == "-h" }) == true { return .help(CommandHelp.group(first)) }
+            if words.count == 1, wantsHelp || rest.first.map({ $0 == "--help" || $0 == "-h" }) == true {
+                return .help(CommandHelp.group(first))
+            }
             let second = CommandTable.all.filter { $0.words[0] == first }.map { $0.words[1] }
-            let message = words.count == 1 ? "'\(first)' needs one of: \(second.joined(separator: ", "))" : "there is no command '\(first) \(words[1])'"
+            let message =
+                words.count == 1
+                ? "'\(first)' needs one of: \(second.joined(separator: ", "))"
+                : "there is no command '\(first) \(words[1])'"
             let near = words.count == 1 ? "" : Suggestion.text(for: words[1], in: second)
             throw UsageError(message: message, hint: hint(near, command: first))
         }
         let names = Set(CommandTable.all.map { $0.words[0] }).sorted()
-        throw UsageError(message: "there is no command '\(first)'", hint: hint(Suggestion.text(for: first, in: names), command: ""))
+        throw UsageError(
+            message: "there is no command '\(first)'", hint: hint(Suggestion.text(for: first, in: names), command: ""))
     }
 
     /// `help`, `help run`, `help topics create`: what people type who come from other tools.
@@ -72,7 +80,8 @@ private struct Parser {
             let (name, attached) = split(argument)
             guard argument.hasPrefix("-") else { throw parsed.error("unexpected argument '\(argument)'") }
             guard let option = specification.options.first(where: { $0.name == name }) else {
-                throw unknownOption(name, in: (specification.options + CommandOption.global).map(\.name), command: specification.name)
+                throw unknownOption(
+                    name, in: (specification.options + CommandOption.global).map(\.name), command: specification.name)
             }
             rest.removeFirst()
             if option.value == nil {
@@ -111,7 +120,9 @@ private struct Parser {
         switch (name, value) {
         case ("--log-format", "json"): logFormat = .json
         case ("--log-format", "text"): logFormat = .text
-        case ("--log-format", _): throw UsageError(message: "--log-format: '\(value)' is neither json nor text", hint: hint("", command: command))
+        case ("--log-format", _):
+            throw UsageError(
+                message: "--log-format: '\(value)' is neither json nor text", hint: hint("", command: command))
         default:
             guard let level = Log.Level.allCases.first(where: { "\($0)" == value }) else {
                 let known = Log.Level.allCases.map { "\($0)" }
@@ -124,7 +135,9 @@ private struct Parser {
         return true
     }
 
-    private mutating func take(_ attached: String?, of option: CommandOption, command: String) throws(UsageError) -> String {
+    private mutating func take(_ attached: String?, of option: CommandOption, command: String) throws(UsageError)
+        -> String
+    {
         if let attached { return attached }
         // A value may start with one dash (a negative number), but two are the next option: its value was forgotten.
         guard let value = rest.first, !value.hasPrefix("--") else {
@@ -145,7 +158,8 @@ private struct Parser {
     }
 
     private func unknownOption(_ name: String, in known: [String], command: String) -> UsageError {
-        UsageError(message: "there is no option \(name)", hint: hint(Suggestion.text(for: name, in: known), command: command))
+        UsageError(
+            message: "there is no option \(name)", hint: hint(Suggestion.text(for: name, in: known), command: command))
     }
 
     private func hint(_ suggestion: String, command: String) -> String {

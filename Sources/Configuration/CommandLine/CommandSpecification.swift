@@ -41,7 +41,9 @@ struct ParsedOptions {
 
     func value(_ name: String) -> String? { values[name]?.last }
     func has(_ name: String) -> Bool { switches.contains(name) }
-    var configuration: ConfigurationOptions { ConfigurationOptions(path: value("--config"), sets: values["--set"] ?? []) }
+    var configuration: ConfigurationOptions {
+        ConfigurationOptions(path: value("--config"), sets: values["--set"] ?? [])
+    }
 
     func error(_ message: String, hint: String = "") -> UsageError {
         let more = "see 'webhook-bridge \(command) --help'"
@@ -50,10 +52,13 @@ struct ParsedOptions {
 }
 
 extension CommandOption {
-    static let config = CommandOption(name: "--config", value: "FILE", summary: "the configuration file (JSON with comments)", isRequired: true)
+    static let config = CommandOption(
+        name: "--config", value: "FILE", summary: "the configuration file (JSON with comments)", isRequired: true)
     static let set = CommandOption(
-        name: "--set", value: "key=value", summary: "one setting, over environment and file; may be repeated", isRepeatable: true)
-    static let topic = CommandOption(name: "--topic", value: "TOPIC", summary: "the domain topic the record is from", isRequired: true)
+        name: "--set", value: "key=value", summary: "one setting, over environment and file; may be repeated",
+        isRepeatable: true)
+    static let topic = CommandOption(
+        name: "--topic", value: "TOPIC", summary: "the domain topic the record is from", isRequired: true)
 
     var optional: CommandOption {
         var copy = self
@@ -63,9 +68,12 @@ extension CommandOption {
 
     /// Taken by every command, before or after its name.
     static let global = [
-        CommandOption(name: "--log-format", value: "json|text", summary: "how the log is written to stderr: an object a line, or for people"),
         CommandOption(
-            name: "--log-level", value: "LEVEL", summary: "the least that is logged: debug, info (the default), warning or error"),
+            name: "--log-format", value: "json|text",
+            summary: "how the log is written to stderr: an object a line, or for people"),
+        CommandOption(
+            name: "--log-level", value: "LEVEL",
+            summary: "the least that is logged: debug, info (the default), warning or error"),
         CommandOption(name: "--help", value: nil, summary: "this text; -h for short"),
     ]
 }

@@ -3,7 +3,8 @@ internal import Core
 
 enum CommandTable {
     static let all: [CommandSpecification] = [
-        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, configCheck, configReference, mappingCheck, mappingTry, listen,
+        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, configCheck, configReference, mappingCheck,
+        mappingTry, listen,
     ]
 
     private static let run = CommandSpecification(
@@ -37,7 +38,9 @@ enum CommandTable {
             """,
         example: "webhook-bridge demo --keep",
         options: [
-            CommandOption(name: "--keep", value: nil, summary: "go on running after the summary; prints the API's address and a key"),
+            CommandOption(
+                name: "--keep", value: nil,
+                summary: "go on running after the summary; prints the API's address and a key"),
             .set,
         ]
     ) { options throws(UsageError) in
@@ -55,7 +58,8 @@ enum CommandTable {
     ) { options throws(UsageError) in .broker(options.configuration) }
 
     private static let withDomain = CommandOption(
-        name: "--with-domain", value: nil, summary: "also the domain topics that the mappings read, where they are missing")
+        name: "--with-domain", value: nil,
+        summary: "also the domain topics that the mappings read, where they are missing")
 
     private static let topicsCreate = CommandSpecification(
         words: ["topics", "create"], summary: "make the bridge's topics; what is there already stays",
@@ -89,19 +93,23 @@ enum CommandTable {
             Waits up to two seconds for the registry to answer; where none is running it says so on stderr, and the account
             exists as soon as one starts.
             """,
-        example: "webhook-bridge accounts create --config config/bridge.json5 --email ops@customer.example --name Customer",
+        example:
+            "webhook-bridge accounts create --config config/bridge.json5 --email ops@customer.example --name Customer",
         options: [
             .config,
-            CommandOption(name: "--email", value: "ADDR", summary: "who is told when a webhook is disabled", isRequired: true),
+            CommandOption(
+                name: "--email", value: "ADDR", summary: "who is told when a webhook is disabled", isRequired: true),
             CommandOption(name: "--name", value: "NAME", summary: "what people call the account"),
             .set,
         ]
     ) { options throws(UsageError) in
         let email = options.value("--email") ?? ""
-        guard email.split(separator: "@", omittingEmptySubsequences: false).count == 2, !email.hasPrefix("@"), !email.hasSuffix("@"),
+        guard email.split(separator: "@", omittingEmptySubsequences: false).count == 2, !email.hasPrefix("@"),
+            !email.hasSuffix("@"),
             !email.contains(where: \.isWhitespace)
         else { throw options.error("--email: '\(email)' is not an email address") }
-        return .accountsCreate(AccountOptions(configuration: options.configuration, email: email, name: options.value("--name")))
+        return .accountsCreate(
+            AccountOptions(configuration: options.configuration, email: email, name: options.value("--name")))
     }
 
     private static let configCheck = CommandSpecification(
@@ -115,7 +123,8 @@ enum CommandTable {
     ) { options throws(UsageError) in .configCheck(options.configuration) }
 
     private static let configReference = CommandSpecification(
-        words: ["config", "reference"], summary: "print a configuration file with every key, its default and what it is for",
+        words: ["config", "reference"],
+        summary: "print a configuration file with every key, its default and what it is for",
         details: "The file to start from.",
         example: "webhook-bridge config reference > bridge.json5",
         options: []
@@ -123,7 +132,8 @@ enum CommandTable {
 
     private static let mappingCheck = CommandSpecification(
         words: ["mapping", "check"], summary: "list everything that is wrong with the mapping files",
-        details: "Compiles every file of the mappings' folder against the payload schemas. Exit code 2 if one has a fault.",
+        details:
+            "Compiles every file of the mappings' folder against the payload schemas. Exit code 2 if one has a fault.",
         example: "webhook-bridge mapping check --config config/bridge.json5",
         options: [.config, .set]
     ) { options throws(UsageError) in .mappingCheck(options.configuration) }
@@ -148,8 +158,11 @@ enum CommandTable {
             """,
         example: "webhook-bridge listen --port 9000 --secret whsec_…",
         options: [
-            CommandOption(name: "--port", value: "N", summary: "the port, 9000 if none is given; 0 lets the system choose"),
-            CommandOption(name: "--secret", value: "whsec_…", summary: "the webhook's secret, as registration answered it", isRequired: true),
+            CommandOption(
+                name: "--port", value: "N", summary: "the port, 9000 if none is given; 0 lets the system choose"),
+            CommandOption(
+                name: "--secret", value: "whsec_…", summary: "the webhook's secret, as registration answered it",
+                isRequired: true),
         ]
     ) { options throws(UsageError) in
         let port = options.value("--port") ?? "9000"
@@ -167,7 +180,8 @@ enum CommandTable {
             guard let role = Role(rawValue: name) else {
                 let known = Role.allCases.map(\.rawValue)
                 throw options.error(
-                    "--roles: there is no role '\(name)'; the roles are \(known.joined(separator: ", "))", hint: Suggestion.text(for: name, in: known))
+                    "--roles: there is no role '\(name)'; the roles are \(known.joined(separator: ", "))",
+                    hint: Suggestion.text(for: name, in: known))
             }
             wanted.insert(role)
         }

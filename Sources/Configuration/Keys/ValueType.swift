@@ -43,8 +43,10 @@ extension ValueType<Bool> {
 
 extension ValueType<Int> {
     static func integer(_ range: ClosedRange<Int>) -> Self {
-        let expectation = range.upperBound == .max
-            ? "a whole number, \(range.lowerBound) or more" : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        let expectation =
+            range.upperBound == .max
+            ? "a whole number, \(range.lowerBound) or more"
+            : "a whole number from \(range.lowerBound) to \(range.upperBound)"
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -58,7 +60,8 @@ extension ValueType<Int> {
 
 extension ValueType<Double> {
     static func number(_ range: ClosedRange<Double>) -> Self {
-        let expectation = "a number from \(range.lowerBound) to \(range.upperBound)"
+        func short(_ bound: Double) -> String { Int(exactly: bound).map { "\($0)" } ?? "\(bound)" }
+        let expectation = "a number from \(short(range.lowerBound)) to \(short(range.upperBound))"
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -72,7 +75,8 @@ extension ValueType<Double> {
 
 extension ValueType<Milliseconds> {
     static func duration(_ range: ClosedRange<Milliseconds>) -> Self {
-        let expectation = "a duration from \(range.lowerBound) to \(range.upperBound), such as \"500ms\", \"5s\", \"30m\", \"24h\" or \"2d\""
+        let expectation =
+            "a duration from \(range.lowerBound) to \(range.upperBound), such as \"500ms\", \"5s\", \"30m\", \"24h\" or \"2d\""
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -85,7 +89,8 @@ extension ValueType<Milliseconds> {
 
 extension ValueType<ListenAddress> {
     static var listen: Self {
-        let expectation = "host:port with a literal address, such as \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::1]:8080\""
+        let expectation =
+            "host:port with a literal address, such as \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::1]:8080\""
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -117,7 +122,9 @@ extension ValueType<String> {
         Self(
             expectation: "a path",
             read: { input throws(Rejection) in
-                guard let text = input.plainText, !text.isEmpty, !text.utf8.contains(0) else { throw input.rejection("a path") }
+                guard let text = input.plainText, !text.isEmpty, !text.utf8.contains(0) else {
+                    throw input.rejection("a path")
+                }
                 return FileAccess.resolve(text, in: input.folder)
             }, write: JSON5Text.quoted)
     }

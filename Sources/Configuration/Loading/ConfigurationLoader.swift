@@ -2,58 +2,9 @@
 // is found in one go, for a person who starts a process ten times to learn of ten faults is badly served.
 //
 // Relative paths: in the file, and by default, seen from the file's folder; in variables and flags from the working directory.
-package import Core
+internal import Core
 
-/// What to load, and which of the things beside the settings this command is going to touch.
-package struct ConfigurationRequest: Sendable {
-    package struct Needs: OptionSet, Sendable {
-        package let rawValue: Int
-        package init(rawValue: Int) { self.rawValue = rawValue }
-
-        /// `kafka."bootstrap.servers"` must be set.
-        package static let cluster = Needs(rawValue: 1)
-        /// The key file is read, and must be right.
-        package static let secrets = Needs(rawValue: 2)
-        /// The mappings' folder must be there.
-        package static let mappings = Needs(rawValue: 4)
-        /// The state folder must be there or possible to make.
-        package static let state = Needs(rawValue: 8)
-
-        /// What `run` and `config check` need.
-        package static let all: Needs = [.cluster, .secrets, .mappings, .state]
-    }
-
-    /// nil: no file.
-    package var path: String?
-    /// The arguments of `--set`, in order.
-    package var sets: [String]
-    package var environment: [String: String]
-    package var needs: Needs
-
-    package init(path: String?, sets: [String] = [], environment: [String: String], needs: Needs = .all) {
-        self.path = path
-        self.sets = sets
-        self.environment = environment
-        self.needs = needs
-    }
-}
-
-package struct LoadedConfiguration: Sendable {
-    package var settings: Settings
-    /// nil when not needed.
-    package var secretKeys: SecretKeys?
-    /// The content of `mail.passwordFile`.
-    package var mailPassword: String?
-    package var warnings: [ConfigurationFault]
-    /// Where each key that somebody set got its value.
-    package var sources: [String: ConfigurationSource]
-}
-
-package struct ConfigurationFaults: Error, Sendable {
-    package var faults: [ConfigurationFault]
-    package var warnings: [ConfigurationFault]
-}
-
+/// One pass from a request to settings or faults.
 package struct ConfigurationLoader {
     private let request: ConfigurationRequest
     private var settings = Settings()
@@ -107,7 +58,8 @@ package struct ConfigurationLoader {
                     if let first = lines.updateValue(assignment.source, forKey: assignment.key) {
                         faults.append(
                             ConfigurationFault(
-                                key: assignment.key, cause: "stands twice, first at \(first)", fix: "remove one of them",
+                                key: assignment.key, cause: "stands twice, first at \(first)",
+                                fix: "remove one of them",
                                 source: assignment.source))
                     }
                     apply(assignment)
@@ -121,7 +73,8 @@ package struct ConfigurationLoader {
             }
         } catch {
             fileIsUnread = true
-            faults.append(ConfigurationFault(key: "", cause: "cannot be read: \(error.message)", source: .file(path, line: nil)))
+            faults.append(
+                ConfigurationFault(key: "", cause: "cannot be read: \(error.message)", source: .file(path, line: nil)))
         }
     }
 
@@ -165,7 +118,8 @@ package struct ConfigurationLoader {
         if settings.mappingsFolder.isEmpty {
             var places = [FileAccess.resolve("mappings", in: folder), "config/mappings"]
             if let program = FileAccess.program {
-                places.append(FileAccess.resolve("../share/webhook-bridge/mappings", in: FileAccess.folder(of: program)))
+                places.append(
+                    FileAccess.resolve("../share/webhook-bridge/mappings", in: FileAccess.folder(of: program)))
             }
             settings.mappingsFolder = places.first(where: FileAccess.isFolder) ?? places[0]
         }
@@ -179,7 +133,9 @@ package struct ConfigurationLoader {
             case .text(let text):
                 settings.kafka.properties[name] = .init(value: text, isSecret: KafkaProperties.isSecret(name))
             case .file(let path):
-                if let text = readText(path, key: key) { settings.kafka.properties[name] = .init(value: text, isSecret: true) }
+                if let text = readText(path, key: key) {
+                    settings.kafka.properties[name] = .init(value: text, isSecret: true)
+                }
             }
         }
         let servers = settings.kafka.bootstrapServers ?? ""
@@ -191,7 +147,9 @@ package struct ConfigurationLoader {
                     key,
                     Rejection(
                         cause: "is required: the brokers to start from",
-                        fix: "such as kafka: {\"bootstrap.servers\": \"localhost:9092\"} or BRIDGE_KAFKA_BOOTSTRAP_SERVERS=localhost:9092")))
+                        fix:
+                            "such as kafka: {\"bootstrap.servers\": \"localhost:9092\"} or BRIDGE_KAFKA_BOOTSTRAP_SERVERS=localhost:9092"
+                    )))
         }
     }
 
@@ -200,7 +158,9 @@ package struct ConfigurationLoader {
     private mutating func checkSurroundings() -> (keys: SecretKeys?, mailPassword: String?) {
         if request.needs.contains(.mappings), !isFaulty("mappings") {
             let folder = settings.mappingsFolder
-            check("mappings", folder, "name a folder of mapping files") { path throws(FileError) in try FileAccess.checkReadableFolder(path) }
+            check("mappings", folder, "name a folder of mapping files") { path throws(FileError) in
+                try FileAccess.checkReadableFolder(path)
+            }
         }
         if request.needs.contains(.state), !isFaulty("state.directory") {
             let folder = settings.state.directory
@@ -209,7 +169,9 @@ package struct ConfigurationLoader {
             }
         }
         if let path = settings.egress.caFile {
-            check("egress.caFile", path, "") { path throws(FileError) in _ = try FileAccess.read(path, limitBytes: 16 << 20) }
+            check("egress.caFile", path, "") { path throws(FileError) in
+                _ = try FileAccess.read(path, limitBytes: 16 << 20)
+            }
         }
         var password: String?
         if let path = settings.mail.passwordFile { password = readText(path, key: "mail.passwordFile") }
@@ -235,7 +197,9 @@ package struct ConfigurationLoader {
             if content.mode & 0o177 != 0 {
                 let mode = String(content.mode & 0o777, radix: 8)
                 let rejection = Rejection(
-                    cause: "\(path) has mode 0\(String(repeating: "0", count: max(0, 3 - mode.count)))\(mode), must be 0600", fix: "chmod 600 \(path)")
+                    cause:
+                        "\(path) has mode 0\(String(repeating: "0", count: max(0, 3 - mode.count)))\(mode), must be 0600",
+                    fix: "chmod 600 \(path)")
                 faults.append(fault(key, rejection))
             }
             do throws(Rejection) { return try SecretKeys.parse(content.bytes) } catch {
@@ -260,7 +224,9 @@ package struct ConfigurationLoader {
         return nil
     }
 
-    private mutating func check(_ key: String, _ path: String, _ fix: String, _ body: (String) throws(FileError) -> Void) {
+    private mutating func check(
+        _ key: String, _ path: String, _ fix: String, _ body: (String) throws(FileError) -> Void
+    ) {
         do throws(FileError) { try body(path) } catch {
             faults.append(fault(key, Rejection(cause: "\(path): \(error.message)", fix: fix)))
         }

@@ -18,7 +18,9 @@ enum Layers {
     }
 
     /// Every `BRIDGE_…` variable. An empty one counts as not set, since compose files write `${NAME:-}`.
-    static func environment(_ variables: [String: String]) -> (assignments: [Assignment], warnings: [ConfigurationFault]) {
+    static func environment(_ variables: [String: String]) -> (
+        assignments: [Assignment], warnings: [ConfigurationFault]
+    ) {
         var assignments: [Assignment] = []
         var warnings: [ConfigurationFault] = []
         for (name, value) in variables.sorted(by: { $0.key < $1.key }) where name.hasPrefix(prefix) {
@@ -47,7 +49,8 @@ enum Layers {
             guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
                 faults.append(
                     ConfigurationFault(
-                        key: "", cause: "has no '='", fix: "write --set key=value, such as --set api.listen=127.0.0.1:8080",
+                        key: "", cause: "has no '='",
+                        fix: "write --set key=value, such as --set api.listen=127.0.0.1:8080",
                         source: .flag(text)))
                 continue
             }

@@ -44,18 +44,24 @@ package struct SecretKeys: Equatable, Sendable {
             let line = ValueInput.trimmed(line)
             if line.isEmpty || line.hasPrefix("#") { continue }
             guard let colon = line.firstIndex(of: ":"), isID(line[..<colon]) else {
-                throw Rejection(cause: "the file has \(content.count) bytes, \(form) (see its line \(number + 1))", fix: fix)
+                throw Rejection(
+                    cause: "the file has \(content.count) bytes, \(form) (see its line \(number + 1))", fix: fix)
             }
             let id = String(line[..<colon])
             guard let bytes = Base64.decode(line[line.index(after: colon)...].utf8), bytes.count == keyBytes else {
-                throw Rejection(cause: "line \(number + 1) of the file is not id:base64 of \(keyBytes) bytes", fix: "make one with: openssl rand -base64 \(keyBytes)")
+                throw Rejection(
+                    cause: "line \(number + 1) of the file is not id:base64 of \(keyBytes) bytes",
+                    fix: "make one with: openssl rand -base64 \(keyBytes)")
             }
             guard !keys.contains(where: { $0.id == id }) else {
-                throw Rejection(cause: "line \(number + 1) of the file repeats the id \(id)", fix: "give each key an id of its own")
+                throw Rejection(
+                    cause: "line \(number + 1) of the file repeats the id \(id)", fix: "give each key an id of its own")
             }
             keys.append(SecretKey(id: id, bytes: bytes))
         }
-        guard let result = SecretKeys(keys: keys) else { throw Rejection(cause: "there is no key in the file", fix: fix) }
+        guard let result = SecretKeys(keys: keys) else {
+            throw Rejection(cause: "there is no key in the file", fix: fix)
+        }
         return result
     }
 

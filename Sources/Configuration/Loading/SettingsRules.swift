@@ -10,7 +10,9 @@ enum SettingsRules {
 
         let tiers = settings.retry.tiers
         if let position = tiers.indices.dropFirst().first(where: { tiers[$0] < tiers[$0 - 1] }) {
-            require(false, "retry.tiers", "\(tiers[position]) stands after \(tiers[position - 1])", "write the waits from the shortest to the longest")
+            require(
+                false, "retry.tiers", "\(tiers[position]) stands after \(tiers[position - 1])",
+                "write the waits from the shortest to the longest")
         }
 
         let kept = settings.topics.retentionHours
@@ -29,8 +31,12 @@ enum SettingsRules {
             api != ops || api.port == 0, "ops.listen", "is the same as api.listen, \(api)", "give each its own port")
 
         let mail = settings.mail
-        require(!mail.isConfigured || mail.from != nil, "mail.from", "is required when mail.smtp is set", "such as \"webhooks@example.com\"")
-        require(mail.username == nil || mail.passwordFile != nil, "mail.passwordFile", "is required when mail.username is set")
+        require(
+            !mail.isConfigured || mail.from != nil, "mail.from", "is required when mail.smtp is set",
+            "such as \"webhooks@example.com\"")
+        require(
+            mail.username == nil || mail.passwordFile != nil, "mail.passwordFile",
+            "is required when mail.username is set")
         return broken
     }
 }
