@@ -82,6 +82,7 @@ let package = Package(
         tests("Mapping", ["Mapping", "JSON", "Core", "Crypto"]),
         tests("Crypto", ["Crypto"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
+        tests("Configuration", ["Configuration", "Core", "Runtime"]),
     ],
     cxxLanguageStandard: .cxx17
 )

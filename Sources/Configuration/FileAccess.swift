@@ -15,10 +15,9 @@ enum FileAccess {
         var mode: UInt32
     }
 
-    /// The whole of a regular file, which must not be longer than `limitBytes`.
+    /// The whole of a file, or of what a pipe brings (`--config <(…)`), which must not be longer than `limitBytes`.
     static func read(_ path: String, limitBytes: Int) throws(FileError) -> Content {
-        // O_NONBLOCK: opening a named pipe must not wait for its writer.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(code: errno) }
         defer { close(descriptor) }
         var status = stat()
@@ -72,7 +71,8 @@ enum FileAccess {
 
     /// A path as seen from a folder; an absolute one stays.
     static func resolve(_ path: String, in folder: String) -> String {
-        path.hasPrefix("/") || folder == "." || folder.isEmpty ? path : folder.hasSuffix("/") ? folder + path : folder + "/" + path
+        path.hasPrefix("/") || folder == "." || folder.isEmpty
+            ? path : folder.hasSuffix("/") ? folder + path : folder + "/" + path
     }
 
     /// The running program's own path.

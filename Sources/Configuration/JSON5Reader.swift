@@ -113,7 +113,9 @@ package struct JSON5Reader {
 
     private mutating func number() throws(JSONSyntaxError) -> String {
         let start = position
-        while let byte = peek, isWordByte(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-") {
+        while let byte = peek,
+            isWordByte(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
+        {
             position += 1
         }
         let literal = String(decoding: bytes[start..<position], as: UTF8.self)

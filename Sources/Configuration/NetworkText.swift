@@ -20,7 +20,8 @@ enum NetworkText {
         let width = isIPv4(parts[0]) ? 32 : isIPv6(parts[0]) ? 128 : 0
         guard width > 0 else { return nil }
         if parts.count == 1 { return "\(text)/\(width)" }
-        guard parts.count == 2, (1...3).contains(parts[1].utf8.count), parts[1].allSatisfy({ ("0"..."9").contains($0) }),
+        guard parts.count == 2, (1...3).contains(parts[1].utf8.count),
+            parts[1].allSatisfy({ ("0"..."9").contains($0) }),
             let prefix = Int(parts[1]), prefix <= width
         else { return nil }
         return text
@@ -31,7 +32,9 @@ enum NetworkText {
         if isAddress(text) { return true }
         let hasPort = !text.hasSuffix("]")
         let full = hasPort ? text : text + ":53"
-        guard let colon = full.lastIndex(of: ":"), let port = UInt16(full[full.index(after: colon)...]), port > 0 else { return false }
+        guard let colon = full.lastIndex(of: ":"), let port = UInt16(full[full.index(after: colon)...]), port > 0 else {
+            return false
+        }
         let host = full[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { return isIPv6(host.dropFirst().dropLast()) }
         return isIPv4(host)

@@ -15,7 +15,9 @@ enum NumberLiteral {
             fraction = digits(&rest)
         }
         if json5 ? whole + fraction == 0 : whole == 0 || hasPoint && fraction == 0 { return false }
-        if whole > 1, literal.utf8.first(where: { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "+") }) == UInt8(ascii: "0") {
+        if whole > 1,
+            literal.utf8.first(where: { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "+") }) == UInt8(ascii: "0")
+        {
             return false
         }
         if let exponent = rest.first, exponent | 0x20 == UInt8(ascii: "e") {
@@ -57,7 +59,8 @@ enum NumberLiteral {
     }
 
     private static func hexDigits(_ text: Substring.UTF8View) -> Substring? {
-        guard text.count > 2, text.first == UInt8(ascii: "0"), text.dropFirst().first.map({ $0 | 0x20 }) == UInt8(ascii: "x")
+        guard text.count > 2, text.first == UInt8(ascii: "0"),
+            text.dropFirst().first.map({ $0 | 0x20 }) == UInt8(ascii: "x")
         else { return nil }
         let digits = Substring(text.dropFirst(2))
         return digits.allSatisfy(\.isHexDigit) ? digits : nil

@@ -16,7 +16,8 @@ struct ConfigurationKey: Sendable {
     var show: @Sendable (Settings) -> String
 
     init<Value: Sendable>(
-        _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable, _ type: ValueType<Value>, _ summary: String,
+        _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable, _ type: ValueType<Value>,
+        _ summary: String,
         example: String? = nil
     ) {
         self.name = name

@@ -25,7 +25,8 @@ enum KafkaProperties {
 
     /// `path` when an object is exactly `{"file": "path"}`.
     static func filePath(_ members: [JSONTree.Member]) -> String? {
-        guard members.count == 1, members[0].key == "file", case .string(let path) = members[0].value.value, !path.isEmpty
+        guard members.count == 1, members[0].key == "file", case .string(let path) = members[0].value.value,
+            !path.isEmpty
         else { return nil }
         return path
     }
@@ -35,9 +36,11 @@ enum KafkaProperties {
         switch name {
         case "group.id": "the groups are named after application.id"
         case "group.instance.id": "instance.id sets it"
-        case "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset": "the bridge keeps its offsets itself"
+        case "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset":
+            "the bridge keeps its offsets itself"
         case "partition.assignment.strategy": "deliveries and deferred must be shared out together"
-        case "acks", "request.required.acks", "enable.idempotence", "transactional.id": "every record must be acknowledged by all replicas"
+        case "acks", "request.required.acks", "enable.idempotence", "transactional.id":
+            "every record must be acknowledged by all replicas"
         case "allow.auto.create.topics": "the topics need their partition counts"
         default: nil
         }

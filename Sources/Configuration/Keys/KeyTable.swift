@@ -4,14 +4,16 @@ internal import Core
 
 enum KeyTable {
     private static func key<Value: Sendable>(
-        _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable, _ type: ValueType<Value>, _ summary: String,
+        _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable, _ type: ValueType<Value>,
+        _ summary: String,
         example: String? = nil
     ) -> KeyEntry {
         .key(ConfigurationKey(name, path, type, summary, example: example))
     }
 
     private static let hours = ValueType<Int>.integer(1...87_600)
-    private static let name = ValueType<String>.text("a name of letters, digits, '.', '_' and '-', 200 at most") { text in
+    private static let name = ValueType<String>.text("a name of letters, digits, '.', '_' and '-', 200 at most") {
+        text in
         !text.isEmpty && text.utf8.count <= 200 && text.allSatisfy(isNameCharacter) ? text : nil
     }
     private static let networks = ValueType<[String]>.list(
@@ -32,7 +34,8 @@ enum KeyTable {
             [
                 key(
                     "id", \.applicationID, name,
-                    "Its consumer groups are <id>.translate, <id>.deliver and so on; all processes of one bridge share it.")
+                    "Its consumer groups are <id>.translate, <id>.deliver and so on; all processes of one bridge share it."
+                )
             ]),
         .section(
             "instance", intro: "Who this process is among them.",
@@ -40,7 +43,8 @@ enum KeyTable {
                 key(
                     "id", \.instanceID, .optional(name),
                     "Static membership: a process that comes back under the same name within the session timeout keeps its "
-                        + "partitions. Must differ between processes, so set it by variable or flag.", example: "\"bridge-1\"")
+                        + "partitions. Must differ between processes, so set it by variable or flag.",
+                    example: "\"bridge-1\"")
             ]),
         .section(
             "topics", intro: "The bridge's own topics. `webhook-bridge topics create` makes them.",
@@ -60,17 +64,26 @@ enum KeyTable {
                     example: "3"),
                 .section(
                     "retentionHours",
-                    intro: "How long records are kept, in hours. One number instead of the object means all of them.",
+                    intro:
+                        "How long records are kept, in hours (1 to 87600). One number instead of the object means all of them.",
                     shorthand: ConfigurationKey(
-                        "", \.topics.retentionHours, retention, "The same number of hours for every topic that is kept by time."),
+                        "", \.topics.retentionHours, retention,
+                        "The same number of hours for every topic that is kept by time."),
                     [
                         key("deliveries", \.topics.retentionHours.deliveries, hours, "Bodies on their way out."),
-                        key("deferred", \.topics.retentionHours.deferred, hours, "Not shorter than limits.deferredAge."),
-                        key("retries", \.topics.retentionHours.retries, hours, "Longer than the longest wait of retry.tiers."),
+                        key(
+                            "deferred", \.topics.retentionHours.deferred, hours, "Not shorter than limits.deferredAge."),
+                        key(
+                            "retries", \.topics.retentionHours.retries, hours,
+                            "Longer than the longest wait of retry.tiers."),
                         key("attempts", \.topics.retentionHours.attempts, hours, "One record per attempt."),
-                        key("dead-letters", \.topics.retentionHours.deadLetters, hours, "What could not be mapped or delivered."),
+                        key(
+                            "dead-letters", \.topics.retentionHours.deadLetters, hours,
+                            "What could not be mapped or delivered."),
                         key("notices", \.topics.retentionHours.notices, hours, "Webhooks disabled and enabled."),
-                        key("emails", \.topics.retentionHours.emails, hours, "What the mail role sends, or your own mailer."),
+                        key(
+                            "emails", \.topics.retentionHours.emails, hours,
+                            "What the mail role sends, or your own mailer."),
                         key("commands", \.topics.retentionHours.commands, hours, "What is asked of the registry."),
                         key("results", \.topics.retentionHours.results, hours, "And its answers."),
                     ]),
@@ -79,9 +92,9 @@ enum KeyTable {
 
     private static let stages: [KeyEntry] = [
         key(
-            "mappings", \.mappingsFolder, .path,
-            "The folder of mapping files, one per domain topic. Where this key is missing, the folder `mappings` beside this "
-                + "file, else config/mappings, else the mappings installed with the program."),
+            "mappings", \.mappingsFolder, .pathOrUsual,
+            "The folder of mapping files, one per domain topic. null: the folder `mappings` beside this file, else "
+                + "config/mappings, else the mappings installed with the program.", example: "\"mappings\""),
         .section(
             "translate", intro: "From domain events to webhooks.",
             [
@@ -103,11 +116,13 @@ enum KeyTable {
                     "tiers", \.retry.tiers,
                     .list(
                         of: .duration(Milliseconds(1)...Milliseconds.days(30)),
-                        "a list of eight durations, none shorter than the one before it", count: Settings.Retry.tierCount),
+                        "a list of eight durations, none shorter than the one before it",
+                        count: Settings.Retry.tierCount),
                     "The waits before retry 1 to 8, each counted from the end of the attempt before."),
                 key(
                     "timeScale", \.retry.timeScale, .number(0...1000),
-                    "Multiplies the eight waits and nothing else; for tests and demonstrations. Labels stay those of retry.tiers."),
+                    "Multiplies the eight waits and nothing else; for tests and demonstrations. Labels stay those of retry.tiers."
+                ),
             ]),
     ]
 
@@ -117,7 +132,8 @@ enum KeyTable {
             [
                 key(
                     "listen", \.api.listen, .listen,
-                    "Where it listens: 127.0.0.1 is this machine only, 0.0.0.0 every interface; port 0 lets the system choose.")
+                    "Where it listens: 127.0.0.1 is this machine only, 0.0.0.0 every interface; port 0 lets the system choose."
+                )
             ]),
         .section(
             "ops", intro: "For operators: /healthz, /readyz, /metrics. Not for the public.",
@@ -132,33 +148,44 @@ enum KeyTable {
                 key(
                     "allowNetworks", \.egress.allowNetworks, networks,
                     "Networks to allow although the built-in list denies them (private, loopback and special addresses). They "
-                        + "win over denyNetworks too, never over the bridge's own listeners.", example: "[\"10.20.0.0/16\"]"),
-                key("denyNetworks", \.egress.denyNetworks, networks, "Networks to deny beside the built-in list.", example: "[\"203.0.113.0/24\"]"),
+                        + "win over denyNetworks too, never over the bridge's own listeners.",
+                    example: "[\"10.20.0.0/16\"]"),
+                key(
+                    "denyNetworks", \.egress.denyNetworks, networks, "Networks to deny beside the built-in list.",
+                    example: "[\"203.0.113.0/24\"]"),
                 key(
                     "sourceAddress", \.egress.sourceAddress,
                     .optional(.text("an IPv4 or IPv6 address", accepts: { NetworkText.isAddress($0) ? $0 : nil })),
-                    "The local address that connections are made from; null: the system chooses.", example: "\"198.51.100.7\""),
+                    "The local address that connections are made from; null: the system chooses.",
+                    example: "\"198.51.100.7\""),
                 key(
                     "nameservers", \.egress.nameservers,
                     .list(
                         of: .text("an address or address:port", accepts: { NetworkText.isNameserver($0) ? $0 : nil }),
                         "a list of addresses or address:port"),
-                    "DNS servers to ask; none: those of the system.", example: "[\"192.0.2.53\", \"[2001:db8::53]:5353\"]"),
+                    "DNS servers to ask; none: those of the system.",
+                    example: "[\"192.0.2.53\", \"[2001:db8::53]:5353\"]"),
                 key(
                     "timeoutMilliseconds", \.egress.timeoutMilliseconds, .integer(100...60_000),
-                    "The time an attempt has in all: DNS, connect, TLS, request and response head. The documentation promises 5000."),
+                    "The time an attempt has in all: DNS, connect, TLS, request and response head. The documentation promises 5000."
+                ),
                 key(
                     "caFile", \.egress.caFile, .optional(.path),
-                    "A PEM file of certificate authorities to trust beside the system's.", example: "\"internal-ca.pem\""),
+                    "A PEM file of certificate authorities to trust beside the system's.",
+                    example: "\"internal-ca.pem\""),
             ]),
         .section(
             "limits", intro: "What one customer may cost.",
             [
-                key("webhooksPerAccount", \.limits.webhooksPerAccount, .integer(1...100_000), "Webhooks an account may have."),
+                key(
+                    "webhooksPerAccount", \.limits.webhooksPerAccount, .integer(1...100_000),
+                    "Webhooks an account may have."),
                 key(
                     "eventsPerSecond", \.limits.eventsPerSecond, .integer(0...1_000_000),
                     "POSTs a second to one webhook, with a burst of five; what is over it waits. 0: no limit."),
-                key("payloadBytes", \.limits.payloadBytes, .integer(1024...16_777_216), "The longest body; a longer one is a dead letter."),
+                key(
+                    "payloadBytes", \.limits.payloadBytes, .integer(1024...16_777_216),
+                    "The longest body; a longer one is a dead letter."),
                 key(
                     "deferredAge", \.limits.deferredAge, .duration(Milliseconds.minutes(1)...Milliseconds.days(365)),
                     "What has waited for its rate this long is dead-lettered."),
@@ -167,7 +194,8 @@ enum KeyTable {
                     "API requests a minute for one key, in each process. 0: no limit."),
                 key(
                     "authFailuresPerMinute", \.limits.authFailuresPerMinute, .integer(0...100_000_000),
-                    "Failed authentications a minute from one address before it is answered 429; never blocks a valid key. 0: no limit."),
+                    "Failed authentications a minute from one address before it is answered 429; never blocks a valid key. 0: no limit."
+                ),
             ]),
     ]
 
@@ -186,29 +214,42 @@ enum KeyTable {
             [
                 key(
                     "directory", \.state.directory, .path,
-                    "The delivery log's store is here; it is rebuilt from the topic `attempts`. One folder per process.")
+                    "The delivery log's store is here; it is rebuilt from the topic `attempts`. One folder per process."
+                )
             ]),
         .section(
             "logs", intro: "The delivery log that the API answers from.",
             [
                 key("retentionHours", \.logs.retentionHours, hours, "Older entries leave the store."),
-                key("entriesPerWebhook", \.logs.entriesPerWebhook, .integer(1...1_000_000), "And the oldest beyond this many."),
+                key(
+                    "entriesPerWebhook", \.logs.entriesPerWebhook, .integer(1...1_000_000),
+                    "And the oldest beyond this many."),
             ]),
         .section(
-            "mail", intro: "Mail to accounts whose webhooks fail. Off until smtp is set; then `from` is required as well.",
+            "mail",
+            intro: "Mail to accounts whose webhooks fail. Off until smtp is set; then `from` is required as well.",
             [
                 key(
                     "smtp", \.mail.smtp,
-                    .optional(.text("smtp://host[:port] or smtps://host[:port], without user and password", accepts: smtpURL)),
+                    .optional(
+                        .text(
+                            "smtp://host[:port] or smtps://host[:port], without user and password", isEchoed: false,
+                            accepts: smtpURL)),
                     "The mail server.", example: "\"smtp://mail.example.com:587\""),
                 key(
                     "from", \.mail.from,
                     .optional(.text("an address, such as \"webhooks@example.com\"", accepts: mailAddress)),
                     "The sender.", example: "\"webhooks@example.com\""),
-                key("username", \.mail.username, .optional(.text("a name", accepts: { $0.isEmpty ? nil : $0 })), "Who logs in there, if anybody.", example: "\"bridge\""),
-                key("passwordFile", \.mail.passwordFile, .optional(.path), "The file with that user's password.", example: "\"smtp.password\""),
+                key(
+                    "username", \.mail.username, .optional(.text("a name", accepts: { $0.isEmpty ? nil : $0 })),
+                    "Who logs in there, if anybody.", example: "\"bridge\""),
+                key(
+                    "passwordFile", \.mail.passwordFile, .optional(.path), "The file with that user's password.",
+                    example: "\"smtp.password\""),
                 key("requireTLS", \.mail.requireTLS, .boolean, "Send nothing over a connection without TLS."),
-                key("timeoutMilliseconds", \.mail.timeoutMilliseconds, .integer(1000...600_000), "The time one message has."),
+                key(
+                    "timeoutMilliseconds", \.mail.timeoutMilliseconds, .integer(1000...600_000),
+                    "The time one message has."),
             ]),
     ]
 
@@ -235,5 +276,6 @@ enum KeyTable {
 }
 
 @Sendable private func isNameCharacter(_ character: Character) -> Bool {
-    character.isASCII && (character.isLetter || character.isNumber || character == "." || character == "_" || character == "-")
+    character.isASCII
+        && (character.isLetter || character.isNumber || character == "." || character == "_" || character == "-")
 }

@@ -43,8 +43,10 @@ extension ValueType<Bool> {
 
 extension ValueType<Int> {
     static func integer(_ range: ClosedRange<Int>) -> Self {
-        let expectation = range.upperBound == .max
-            ? "a whole number, \(range.lowerBound) or more" : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        let expectation =
+            range.upperBound == .max
+            ? "a whole number, \(range.lowerBound) or more"
+            : "a whole number from \(range.lowerBound) to \(range.upperBound)"
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -58,7 +60,8 @@ extension ValueType<Int> {
 
 extension ValueType<Double> {
     static func number(_ range: ClosedRange<Double>) -> Self {
-        let expectation = "a number from \(range.lowerBound) to \(range.upperBound)"
+        func short(_ bound: Double) -> String { Int(exactly: bound).map { "\($0)" } ?? "\(bound)" }
+        let expectation = "a number from \(short(range.lowerBound)) to \(short(range.upperBound))"
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -72,7 +75,8 @@ extension ValueType<Double> {
 
 extension ValueType<Milliseconds> {
     static func duration(_ range: ClosedRange<Milliseconds>) -> Self {
-        let expectation = "a duration from \(range.lowerBound) to \(range.upperBound), such as \"500ms\", \"5s\", \"30m\", \"24h\" or \"2d\""
+        let expectation =
+            "a duration from \(range.lowerBound) to \(range.upperBound), such as \"500ms\", \"5s\", \"30m\", \"24h\" or \"2d\""
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -85,7 +89,8 @@ extension ValueType<Milliseconds> {
 
 extension ValueType<ListenAddress> {
     static var listen: Self {
-        let expectation = "host:port with a literal address, such as \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::1]:8080\""
+        let expectation =
+            "host:port with a literal address, such as \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::1]:8080\""
         return Self(
             expectation: expectation,
             read: { input throws(Rejection) in
@@ -98,13 +103,17 @@ extension ValueType<ListenAddress> {
 }
 
 extension ValueType<String> {
-    /// - Parameter accepts: the value, perhaps in its normal form, or nil to refuse it.
-    static func text(_ expectation: String, accepts: @escaping @Sendable (String) -> String?) -> Self {
+    /// - Parameters:
+    ///   - isEchoed: whether a refused value may be shown; not where a password could have slipped in.
+    ///   - accepts: the value, perhaps in its normal form, or nil to refuse it.
+    static func text(
+        _ expectation: String, isEchoed: Bool = true, accepts: @escaping @Sendable (String) -> String?
+    ) -> Self {
         Self(
             expectation: expectation,
             read: { input throws(Rejection) in
-                guard let text = input.plainText, let value = accepts(text) else { throw input.rejection(expectation) }
-                return value
+                if let text = input.plainText, let value = accepts(text) { return value }
+                throw isEchoed ? input.rejection(expectation) : Rejection(cause: "must be \(expectation)")
             }, write: JSON5Text.quoted)
     }
 
@@ -113,9 +122,19 @@ extension ValueType<String> {
         Self(
             expectation: "a path",
             read: { input throws(Rejection) in
-                guard let text = input.plainText, !text.isEmpty, !text.utf8.contains(0) else { throw input.rejection("a path") }
+                guard let text = input.plainText, !text.isEmpty, !text.utf8.contains(0) else {
+                    throw input.rejection("a path")
+                }
                 return FileAccess.resolve(text, in: input.folder)
             }, write: JSON5Text.quoted)
+    }
+
+    /// A path that is looked for in the usual places where it is null; empty stands for that.
+    static var pathOrUsual: Self {
+        Self(
+            expectation: "a path, or null",
+            read: { input throws(Rejection) in input.tree.value == .null ? "" : try path.read(input) },
+            write: { $0.isEmpty ? "null" : JSON5Text.quoted($0) })
     }
 }
 

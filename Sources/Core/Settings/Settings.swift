@@ -9,8 +9,8 @@ package struct Settings: Equatable, Sendable {
     package var instanceID: String?
     package var kafka = Kafka()
     package var topics = Topics()
-    /// `mappings`: the folder of mapping files.
-    package var mappingsFolder = "mappings"
+    /// `mappings`: the folder of mapping files. Empty until the loader has looked for it in the usual places.
+    package var mappingsFolder = ""
     package var translate = Translate()
     package var deliver = Deliver()
     package var api = API()
@@ -51,6 +51,8 @@ extension Settings {
             properties.sorted { $0.key < $1.key }.map { ($0.key, $0.value.value) }
         }
         package var bootstrapServers: String? { properties["bootstrap.servers"]?.value }
+
+        package init() {}
     }
 
     package struct Topics: Equatable, Sendable {
@@ -63,6 +65,8 @@ extension Settings {
 
         /// The number of copies to ask for on a cluster of this size.
         package func copies(brokers: Int) -> Int { replicationFactor ?? max(1, min(3, brokers)) }
+
+        package init() {}
     }
 
     /// How long each topic that is kept by time keeps its records (contract §3).
@@ -90,19 +94,27 @@ extension Settings {
     package struct Translate: Equatable, Sendable {
         /// A partition without a committed offset starts at now minus this.
         package var startAge = Milliseconds.hours(24)
+
+        package init() {}
     }
 
     package struct Deliver: Equatable, Sendable {
         /// HTTP engine threads; a webhook is always on the same one.
         package var threads = 1
+
+        package init() {}
     }
 
     package struct API: Equatable, Sendable {
         package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+
+        package init() {}
     }
 
     package struct Ops: Equatable, Sendable {
         package var listen = ListenAddress(host: "127.0.0.1", port: 8081)
+
+        package init() {}
     }
 
     package struct Egress: Equatable, Sendable {
@@ -118,6 +130,8 @@ extension Settings {
         package var timeoutMilliseconds = 5000
         /// PEM file of certificate authorities trusted beside the system's.
         package var caFile: String?
+
+        package init() {}
     }
 
     package struct Retry: Equatable, Sendable {
@@ -132,6 +146,8 @@ extension Settings {
         package var waits: [Milliseconds] { tiers.map { $0.scaled(by: timeScale) } }
         /// The keys in `retries`: labels of the unscaled waits.
         package var labels: [String] { tiers.map(\.description) }
+
+        package init() {}
     }
 
     package struct Limits: Equatable, Sendable {
@@ -145,22 +161,30 @@ extension Settings {
         package var requestsPerMinute = 600
         /// Per client address; never blocks a valid key; 0 = off.
         package var authFailuresPerMinute = 60
+
+        package init() {}
     }
 
     package struct Secrets: Equatable, Sendable {
         /// The file whose keys encrypt signing secrets at rest.
         package var keyFile: String?
+
+        package init() {}
     }
 
     package struct State: Equatable, Sendable {
         /// Where the log store lives; it can be lost and is then rebuilt.
         package var directory = "state"
+
+        package init() {}
     }
 
     package struct Logs: Equatable, Sendable {
         /// Age at which an entry leaves the log store.
         package var retentionHours = 720
         package var entriesPerWebhook = 1000
+
+        package init() {}
     }
 
     package struct Mail: Equatable, Sendable {
@@ -174,5 +198,7 @@ extension Settings {
         package var timeoutMilliseconds = 30_000
 
         package var isConfigured: Bool { smtp != nil }
+
+        package init() {}
     }
 }

@@ -1,0 +1,91 @@
+// What a command line asks for, once it is understood.
+package import Core
+package import Runtime
+
+package struct Invocation: Equatable, Sendable {
+    package var command: Command
+    package var logFormat: Log.Format
+    package var logLevel: Log.Level
+}
+
+package enum Command: Equatable, Sendable {
+    case run(RunOptions)
+    case demo(DemoOptions)
+    case broker(ConfigurationOptions)
+    case topicsCreate(TopicsOptions)
+    case topicsCheck(TopicsOptions)
+    case accountsCreate(AccountOptions)
+    case configCheck(ConfigurationOptions)
+    /// The reference file, on stdout.
+    case configReference
+    case mappingCheck(ConfigurationOptions)
+    case mappingTry(MappingTryOptions)
+    case listen(ListenOptions)
+    /// The text to print on stdout.
+    case help(String)
+    case version
+}
+
+/// Where the settings come from, beside the environment.
+package struct ConfigurationOptions: Equatable, Sendable {
+    /// `--config`; nil only for `broker`.
+    package var path: String?
+    /// Each `--set key=value`, in order.
+    package var sets: [String]
+
+    package init(path: String?, sets: [String] = []) {
+        self.path = path
+        self.sets = sets
+    }
+
+    package func request(
+        environment: [String: String] = ProcessEnvironment.variables(), needs: ConfigurationRequest.Needs
+    ) -> ConfigurationRequest {
+        ConfigurationRequest(path: path, sets: sets, environment: environment, needs: needs)
+    }
+}
+
+package struct RunOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    /// nil: the defaults, ``Role/defaults(mailIsConfigured:)``. Without repetitions, in the enum's order.
+    package var roles: [Role]?
+}
+
+package struct DemoOptions: Equatable, Sendable {
+    /// Leave it running after the summary.
+    package var keep: Bool
+    package var sets: [String]
+}
+
+package struct TopicsOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    /// Make missing domain topics too.
+    package var withDomain: Bool
+}
+
+package struct AccountOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var email: String
+    package var name: String?
+}
+
+package struct MappingTryOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var topic: String
+}
+
+package struct ListenOptions: Equatable, Sendable {
+    /// 0 lets the system choose.
+    package var port: UInt16
+    package var secret: String
+}
+
+/// A command line nobody can follow: exit code 2.
+package struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
+    package var message: String
+    /// `did you mean …?` and where to read more.
+    package var hint: String
+
+    /// Two lines for stderr.
+    package var description: String { "webhook-bridge: \(message)\n\(hint)\n" }
+}

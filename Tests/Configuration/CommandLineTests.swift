@@ -1,0 +1,141 @@
+import Core
+import Runtime
+import Testing
+
+// The command line: every command of the contract, its help, and what is said to who mistypes.
+@testable import Configuration
+
+@Suite struct CommandLineTests {
+    private func parse(_ line: String) -> Result<Invocation, UsageError> {
+        CommandLineParser.parse(line.split(separator: " ").map(String.init))
+    }
+
+    private func command(_ line: String) throws -> Command { try parse(line).get().command }
+
+    private func complaint(_ line: String) -> String? {
+        if case .failure(let error) = parse(line) { return error.description }
+        return nil
+    }
+
+    private static let file = ConfigurationOptions(path: "c")
+
+    @Test(
+        arguments: [
+            ("run --config c", .run(RunOptions(configuration: file))),
+            (
+                "run --config=c --set a=b --set c=d=e",
+                .run(RunOptions(configuration: .init(path: "c", sets: ["a=b", "c=d=e"])))
+            ),
+            (
+                "run --roles mail,deliver,mail --config c",
+                .run(RunOptions(configuration: file, roles: [.deliver, .mail]))
+            ),
+            ("demo", .demo(DemoOptions(keep: false, sets: []))),
+            ("demo --keep", .demo(DemoOptions(keep: true, sets: []))),
+            ("broker", .broker(.init(path: nil))),
+            ("broker --config c", .broker(file)),
+            (
+                "topics create --config c --with-domain",
+                .topicsCreate(TopicsOptions(configuration: file, withDomain: true))
+            ),
+            ("topics check --config c", .topicsCheck(TopicsOptions(configuration: file, withDomain: false))),
+            (
+                "accounts create --config c --email a@b --name N",
+                .accountsCreate(AccountOptions(configuration: file, email: "a@b", name: "N"))
+            ),
+            ("config check --config c", .configCheck(file)),
+            ("config reference", .configReference),
+            ("mapping check --config c", .mappingCheck(file)),
+            ("mapping try --config c --topic t", .mappingTry(MappingTryOptions(configuration: file, topic: "t"))),
+            ("listen --secret whsec_x", .listen(ListenOptions(port: 9000, secret: "whsec_x"))),
+            ("listen --port 0 --secret whsec_x", .listen(ListenOptions(port: 0, secret: "whsec_x"))),
+            ("--version", .version),
+        ] as [(String, Command)])
+    func `each command`(line: String, expected: Command) throws {
+        #expect(try command(line) == expected)
+    }
+
+    @Test(arguments: [
+        "--log-format text --log-level debug topics check --config c",
+        "topics --log-format=text check --config c --log-level debug",
+    ])
+    func `options of every command may stand anywhere`(line: String) throws {
+        let invocation = try parse(line).get()
+        #expect(invocation.logFormat == .text)
+        #expect(invocation.logLevel == .debug)
+        #expect(try parse("demo").get().logFormat == .json)
+    }
+
+    private static let names = [
+        "run", "demo", "broker", "topics create", "topics check", "accounts create", "config check", "config reference",
+        "mapping check",
+        "mapping try", "listen",
+    ]
+
+    @Test(arguments: names)
+    func `each command has a help with usage, options and an example`(name: String) throws {
+        guard case .help(let text) = try command("\(name) --help") else { return #expect(Bool(false)) }
+        #expect(text.contains("Usage: webhook-bridge \(name)"))
+        #expect(text.contains("Example:\n  webhook-bridge \(name)"))
+        #expect(text.contains("--log-format"))
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 130 })
+        #expect(try command("help \(name)") == .help(text))
+        #expect(try command("\(name) -h") == .help(text))
+    }
+
+    @Test(arguments: names)
+    func `the example in a help is a line the parser takes`(name: String) throws {
+        guard case .help(let text) = try command("\(name) --help") else { return #expect(Bool(false)) }
+        let examples = text.split(separator: "\n").filter { $0.hasPrefix("  webhook-bridge ") }
+        #expect(!examples.isEmpty)
+        for example in examples {
+            let words = example.split(separator: " ").dropFirst().prefix { $0 != "<" && $0 != ">" }
+            #expect(throws: Never.self) { try CommandLineParser.parse(words.map(String.init)).get() }
+        }
+    }
+
+    @Test func `help at every level names what there is`() throws {
+        guard case .help(let overview) = try command("--help"), case .help(let group) = try command("topics --help")
+        else { return #expect(Bool(false)) }
+        for name in Self.names { #expect(overview.contains("\n  \(name) ")) }
+        #expect(try command("help") == .help(overview))
+        #expect(group.contains("topics create") && group.contains("topics check"))
+    }
+
+    @Test(arguments: [
+        ("rum --config c", "there is no command 'rum'\ndid you mean run?"),
+        ("topics creat --config c", "there is no command 'topics creat'\ndid you mean create?"),
+        ("topics", "'topics' needs one of: create, check\n"),
+        ("accounts list", "there is no command 'accounts list'\n"),
+        ("run", "'run' needs --config FILE\n"),
+        ("run --confg c", "there is no option --confg\ndid you mean --config?"),
+        ("--lgo-level debug run", "there is no option --lgo-level\ndid you mean --log-level?"),
+        ("run --config", "--config needs a value: --config FILE\n"),
+        ("run --config --set a=b", "--config needs a value: --config FILE\n"),
+        ("run --config c --config d", "--config is given twice\n"),
+        ("run --config c extra", "unexpected argument 'extra'\n"),
+        (
+            "run --config c --roles deliver,transalte",
+            "there is no role 'transalte'; the roles are translate, deliver, retry, registry, api, mail\ndid you mean translate?"
+        ),
+        ("run --config c --log-level loud", "--log-level: 'loud' is none of debug, info, warning, error\n"),
+        ("run --config c --log-format xml", "--log-format: 'xml' is neither json nor text\n"),
+        ("demo --keep=yes", "--keep takes no value\n"),
+        ("listen --port 70000 --secret whsec_x", "--port: '70000' is not a port from 0 to 65535\n"),
+        ("listen", "'listen' needs --secret whsec_…\n"),
+        ("accounts create --config c --email x", "--email: 'x' is not an email address\n"),
+        ("mapping try", "'mapping try' needs --config FILE and --topic TOPIC\n"),
+        ("", "which command?\n"),
+    ])
+    func `a mistake is named, with what was meant`(line: String, expected: String) {
+        let text = complaint(line)
+        #expect(
+            text?.hasPrefix("webhook-bridge: " + expected) == true || text?.contains(expected) == true,
+            "\(text ?? "it was taken")")
+        #expect(text?.contains("--help'") == true)
+    }
+
+    @Test func `a secret on the command line is not repeated`() {
+        #expect(complaint("listen --secret hunter2")?.contains("hunter2") == false)
+    }
+}
