@@ -54,6 +54,9 @@ class Backend:
                 self._producer.poll(0.1)
         self._producer.poll(0)
 
+    def poll(self, timeout=0):
+        self._producer.poll(timeout)
+
     def flush(self, timeout=20):
         left = self._producer.flush(timeout)
         assert left == 0 and not self.failed, f"{left} not acknowledged, {self.failed}"
