@@ -184,6 +184,7 @@ class Bench:
             time.sleep(0.1)
             answer = self.receiver.ask("report", "report")
         assert answer["received"] >= total, f"{path}: {answer['received']} of {total} received"
+        assert answer["timed"] >= total * 0.95, f"{path}: {answer['timed']} of {total} carried their time"
         return {name: answer[name] for name in ("p50", "p90", "p99", "max", "received")}
 
     def run(self):

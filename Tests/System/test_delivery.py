@@ -134,4 +134,5 @@ def test_nothing_is_sent_again_after_a_clean_stop(make_world):
           lambda: f"{len(wanted - world.receiver.accepted_ids('/hook'))} missing")
     world.wait_drained("deliver", "webhooks.deliveries")
     world.wait_drained("deliver", "webhooks.deferred")
-    assert len(world.receiver.at("/hook")) == 200, "a clean stop repeats nothing"
+    repeated = len(world.receiver.at("/hook")) - len(wanted)
+    assert repeated == 0, "a clean stop repeats nothing"

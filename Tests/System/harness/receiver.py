@@ -52,6 +52,9 @@ class Delivery:
 
 
 class Receiver:
+    def __repr__(self):
+        return f"Receiver({len(self.deliveries)} deliveries)"
+
     def __init__(self):
         self.deliveries = []
         self.watched = set()  # process ids whose connections are told apart
