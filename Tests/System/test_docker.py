@@ -10,7 +10,9 @@ from threading import Thread
 import pytest
 import yaml
 
-from harness.paths import ROOT
+from harness.bridge import key_file
+from harness.paths import BINARY, MAPPINGS, ROOT
+from harness.processes import command
 
 DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
@@ -109,3 +111,21 @@ def test_prepare_makes_the_key_once(tmp_path):
         assert key.stat().st_mode & 0o777 == 0o600
         seen.add(key.read_bytes())
     assert len(seen) == 1 and len(seen.pop()) == 32
+
+
+def test_the_image_has_the_mappings_its_configuration_names():
+    target = re.search(r"^COPY config (\S+)$", DOCKERFILE, re.M).group(1)
+    assert bridge_configuration()["mappings"] == target + "/mappings"
+
+
+@pytest.mark.skipif(not BINARY.exists(), reason="no binary")
+def test_the_bridge_takes_this_configuration(tmp_path):
+    """The file of the image, with the paths of this machine."""
+    settings = bridge_configuration()
+    settings["mappings"] = str(MAPPINGS)
+    settings["secrets"]["keyFile"] = str(key_file(tmp_path))
+    settings["state"]["directory"] = str(tmp_path)
+    path = tmp_path / "bridge.json"
+    path.write_text(json.dumps(settings))
+    result = command("config", "check", "--config", path)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -14,7 +14,7 @@ def forms(secret):
 
 
 def test_secrets_appear_nowhere(make_world):
-    world = make_world(retry={"timeScale": 0.0001}, logs={"level": "debug"})
+    world = make_world(retry={"timeScale": 0.0001})
     bridge = world.run()
     account = world.account()
     good = account.register(world.receiver.url("/good"), "module.completed")

@@ -35,7 +35,7 @@ FAULTS = {
     "retry.timeScale": {"retry": {"timeScale": -1}},
     "egress.allowNetworks": {"egress": {"allowNetworks": ["10.0.0.0/99"]}},
     "limits.webhooksPerAccount": {"limits": {"webhooksPerAccount": "ten"}},
-    "retry.timeScal": {"retry": {"timeScal": 1}},
+    "limits.eventPerSecond": {"limits": {"eventPerSecond": 1}},
     "surprise": {"surprise": True},
 }
 
