@@ -2,8 +2,11 @@
 import re
 
 import pytest
+import requests
 
-from harness.processes import command
+from harness.paths import BINARY
+from harness.processes import Process, command
+from harness.waiting import until
 
 
 @pytest.mark.timeout(150)
@@ -23,3 +26,19 @@ def test_demo_tells_the_whole_story_and_exits_0():
     assert re.search(r"\b200\b", said), "the good receiver"
     for word in ["disabled", "notice", "mail"]:
         assert word in said.lower(), f"{word}\n{said}"
+
+
+@pytest.mark.timeout(150)
+def test_demo_keep_leaves_an_api_to_play_with(tmp_path):
+    """The address and the key are printed as a curl line, which has to work."""
+    demo = Process("demo", [BINARY, "demo", "--keep"], tmp_path)
+    try:
+        key = until(lambda: re.search(r"Authorization: Bearer ([^'\"\s]+)", demo.stdout), 90, lambda: demo.stdout[-3000:])
+        url = until(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/v1/webhooks", demo.stdout), 10, lambda: demo.stdout[-3000:])
+        answer = requests.get(url.group(1) + "/v1/webhooks", timeout=5,
+                              headers={"Authorization": f"Bearer {key.group(1)}"})
+        assert answer.status_code == 200 and answer.json()["data"], answer.text
+        assert demo.alive
+        assert demo.stop() == 0
+    finally:
+        demo.kill()

@@ -3,10 +3,12 @@ import json
 
 import pytest
 import requests
+from confluent_kafka.admin import AdminClient, ConfigResource
 
-from harness.bridge import Bridge, configuration, key_file
+from harness.bridge import PARTITIONS, Bridge, configuration, key_file
 from harness.brokers import NoidaBroker
-from harness.events import completed_modules
+from harness.events import TOPICS, completed_modules
+from harness.kafka import partitions
 from harness.paths import BINARY
 from harness.processes import Process, command, free_port
 from harness.waiting import until
@@ -137,6 +139,31 @@ def test_topics_create_is_idempotent_and_check_agrees(make_world):
     wrong = bridge.command("topics", "check", arguments=["--set", "topics.partitions=8"])
     assert wrong.returncode == 2
     assert "webhooks.deliveries" in wrong.stdout + wrong.stderr
+
+
+def test_topics_are_made_as_promised(make_world):
+    world = make_world()
+    world.bridge().make_topics()
+    counts = partitions(world.broker.bootstrap)
+    shared = ["deliveries", "deferred", "attempts", "dead-letters"]
+    single = ["notices", "emails", "commands", "results", "accounts", "subscriptions"]
+    wanted = {**dict.fromkeys(shared, PARTITIONS), "retries": 8 * PARTITIONS, **dict.fromkeys(single, 1)}
+    assert {name: counts.get("webhooks." + name) for name in wanted} == wanted
+    assert set(TOPICS.values()) <= set(counts)
+
+    days = {"deliveries": 7, "deferred": 7, "retries": 7, "attempts": 30, "dead-letters": 30, "notices": 30,
+            "emails": 30, "commands": 1, "results": 1}
+    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap})
+    resources = {name: ConfigResource(ConfigResource.Type.TOPIC, "webhooks." + name) for name in wanted}
+    answers = admin.describe_configs(list(resources.values()))
+    for name, resource in resources.items():
+        settings = {key: entry.value for key, entry in answers[resource].result(10).items()}
+        policy = "compact" if name in ("accounts", "subscriptions") else "delete"
+        assert settings["cleanup.policy"] == policy, name
+        if name in days:
+            assert int(settings["retention.ms"]) == days[name] * 86_400_000, name
+        if name in ("deliveries", "deferred", "retries", "dead-letters"):
+            assert int(settings["max.message.bytes"]) >= 2 * 1_048_576, name
 
 
 def test_a_wrong_partition_count_refuses_to_run(make_world):

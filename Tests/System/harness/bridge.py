@@ -1,7 +1,7 @@
 """The bridge as its operator and its customers see it: a configuration file, a process, an HTTP API."""
 import json
-import os
 import secrets
+import signal
 from pathlib import Path
 
 import requests
@@ -75,11 +75,6 @@ class Bridge:
         path = self.directory / f"{self.name}.err"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    @property
-    def log_entries(self):
-        """The log's lines, each of which has to be a JSON object."""
-        return [json.loads(line) for line in self.log.splitlines() if line]
-
     def start(self, *arguments):
         """Starts the process and does not wait for it."""
         assert BINARY.exists(), f"no binary at {BINARY}: run ./dev build"
@@ -111,6 +106,18 @@ class Bridge:
 
     def kill(self):
         self.process.kill()
+
+    def assert_sound(self):
+        """Whatever it was put through: it did not crash, and its log is one JSON object a line."""
+        code = self.process.popen.returncode
+        assert code is None or code >= 0 or code in (-signal.SIGKILL, -signal.SIGTERM), (
+            f"{self.name} crashed: {signal.Signals(-code).name}\n{self.log[-4000:]}")
+        for line in self.log.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            assert isinstance(entry, dict), f"not a JSON object in the log of {self.name}: {line!r}"
 
     def command(self, *words, arguments=(), **options):
         """Runs `webhook-bridge WORDS --config FILE ARGUMENTS`."""

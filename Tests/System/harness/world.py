@@ -70,8 +70,11 @@ class World:
         """Stops the bridges by SIGTERM, which has to end with exit code 0, and then the rest."""
         faults = []
         for bridge in self.bridges:
-            if bridge.process is not None and bridge.process.alive:
+            if bridge.process is None:
+                continue
+            if bridge.process.alive:
                 self._try(bridge.stop, faults)
+            self._try(bridge.assert_sound, faults)
         for closer in reversed(self._closers):
             self._try(closer, faults)
         if faults:
