@@ -100,7 +100,7 @@ class Bench:
         self.bridge.stop()
 
     def records(self, count):
-        """Values of `count` records, prepared so that producing them costs little; AT is replaced by the produce time."""
+        """Values of `count` records, made before they are needed; AT stands where the produce time goes."""
         templates = []
         for account in self.accounts:
             record = domain_record("module.completed", account, "EVENT")
@@ -112,7 +112,8 @@ class Bench:
 
     def preload(self, count):
         for number, value in enumerate(self.records(count)):
-            self.backend.send(TOPIC, value.replace('"AT"', '"usr_123"').encode(), key=str(number).encode(), tag="preload")
+            value = value.replace('"AT"', '"usr_123"').encode()
+            self.backend.send(TOPIC, value, key=str(number).encode(), tag="preload")
         self.backend.flush(60)
 
     def start_raw(self, count):
@@ -195,7 +196,8 @@ class Bench:
             self.preload(count)
             figures = {"raw": self.rate_raw(count), "bridge": self.rate_bridge(count)}
             say(f"round {number}{' (warm-up)' if number == 0 else ''}: " + ", ".join(
-                f"{name} {each['perSecond']:,.0f}/s {each['cpuMicroseconds']:.1f} µs" for name, each in figures.items()))
+                f"{name} {each['perSecond']:,.0f}/s {each['cpuMicroseconds']:.1f} µs"
+                for name, each in figures.items()))
             if number:
                 rounds.append(figures)
         result = {"events": options.events, "rounds": rounds, "median": {}, "latency": {}}
@@ -227,8 +229,8 @@ class Bench:
 def table(result, options):
     median, ratio, latency = result["median"], result["ratio"], result["latency"]
     lines = [
-        f"{options.events:,} events a round, {options.rounds} rounds, {options.accounts} webhooks, {os.cpu_count()} cores;"
-        " medians",
+        f"{options.events:,} events a round, {options.rounds} rounds, {options.accounts} webhooks, "
+        f"{os.cpu_count()} cores; medians",
         f"{'':34}{'raw loop':>12}{'bridge':>12}{'ratio':>8}",
         f"{'events per second':34}{median['raw']['perSecond']:>12,.0f}{median['bridge']['perSecond']:>12,.0f}"
         f"{ratio['perSecond']:>8.2f}",

@@ -33,8 +33,11 @@ def test_demo_keep_leaves_an_api_to_play_with(tmp_path):
     """The address and the key are printed as a curl line, which has to work."""
     demo = Process("demo", [BINARY, "demo", "--keep"], tmp_path)
     try:
-        key = until(lambda: re.search(r"Authorization: Bearer ([^'\"\s]+)", demo.stdout), 90, lambda: demo.stdout[-3000:])
-        url = until(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/v1/webhooks", demo.stdout), 10, lambda: demo.stdout[-3000:])
+        def printed(pattern, timeout):
+            return until(lambda: re.search(pattern, demo.stdout), timeout, lambda: demo.stdout[-3000:])
+
+        key = printed(r"Authorization: Bearer ([^'\"\s]+)", 90)
+        url = printed(r"(http://127\.0\.0\.1:\d+)/v1/webhooks", 10)
         answer = requests.get(url.group(1) + "/v1/webhooks", timeout=5,
                               headers={"Authorization": f"Bearer {key.group(1)}"})
         assert answer.status_code == 200 and answer.json()["data"], answer.text

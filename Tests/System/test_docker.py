@@ -18,8 +18,8 @@ DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 # The keys of the Compose specification that this file may use; a misspelt one is found.
-SERVICE_KEYS = {"image", "build", "entrypoint", "command", "environment", "ports", "volumes", "healthcheck", "depends_on",
-                "restart", "read_only", "cap_drop", "security_opt", "stop_grace_period"}
+SERVICE_KEYS = {"image", "build", "entrypoint", "command", "environment", "ports", "volumes", "healthcheck",
+                "depends_on", "restart", "read_only", "cap_drop", "security_opt", "stop_grace_period"}
 HEALTH_KEYS = {"test", "interval", "timeout", "retries", "start_period", "disable"}
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
 

@@ -208,7 +208,8 @@ def test_listen_verifies_what_the_bridge_sends(make_world):
     until(lambda: _connects(port), 10, lambda: listener.stderr)
     (identifier, record), = completed_modules(account.id, 1)
     world.backend.put("learnault.modules", record)
-    until(lambda: identifier in listener.stdout, 20, lambda: f"{listener.stdout}{listener.stderr}\n{bridge.log[-2000:]}")
+    until(lambda: identifier in listener.stdout, 20,
+          lambda: f"{listener.stdout}{listener.stderr}\n{bridge.log[-2000:]}")
     refused = requests.post(f"http://127.0.0.1:{port}/hook", b"{}", timeout=5,
                             headers={"Content-Type": "application/json", "X-Learnault-Signature": "0" * 64})
     assert refused.status_code == 401
