@@ -1,0 +1,112 @@
+"""Several processes of one configuration: they share the work, and the death of one loses nothing."""
+import time
+
+import pytest
+
+from harness.events import completed_modules
+from harness.receiver import Answer
+from harness.waiting import until
+
+WEBHOOKS = 20
+
+
+def subscribers(world, bridge, accounts, each):
+    """[(account, path)]: webhooks spread over the partitions, so that every process owns some."""
+    result = []
+    for _ in range(accounts):
+        account = world.account(bridge)
+        for number in range(each):
+            path = f"/{account.id}/{number}"
+            account.register(world.receiver.url(path), "module.completed")
+            result.append((account, path))
+    return result
+
+
+def test_two_processes_share_the_work_and_a_clean_stop_hands_it_over(make_world):
+    world = make_world("noida")
+    one = world.run("one")
+    two = world.run("two")
+    world.receiver.watched |= {one.pid, two.pid}
+    targets = subscribers(world, one, 2, WEBHOOKS // 2)
+    wanted = {path: set() for _, path in targets}
+
+    def produce(count):
+        for account in world.accounts:
+            for identifier, record in completed_modules(account.id, count):
+                world.backend.send("learnault.modules", record, key=identifier, tag=identifier)
+                for owner, path in targets:
+                    if owner is account:
+                        wanted[path].add(identifier)
+        world.backend.flush()
+
+    def missing():
+        return {path: len(ids - world.receiver.accepted_ids(path)) for path, ids in wanted.items()
+                if ids - world.receiver.accepted_ids(path)}
+
+    def delivering():
+        return {delivery.pid for delivery in list(world.receiver.deliveries)}
+
+    def both_deliver():
+        produce(5)
+        until(lambda: not missing(), 30, lambda: f"missing {missing()}")
+        return {one.pid, two.pid} <= delivering()
+
+    until(both_deliver, 60, lambda: f"both deliver: {delivering()} of {one.pid}, {two.pid}")
+
+    two.stop()
+    produce(10)
+    until(lambda: not missing(), 60, lambda: f"missing after the stop {missing()}\n{one.log[-3000:]}")
+    world.wait_drained("deliver", "webhooks.deliveries")
+    world.wait_drained("deliver", "webhooks.deferred")
+    repeated = len(world.receiver.deliveries) - sum(map(len, wanted.values()))
+    assert repeated == 0, "a clean stop repeats nothing"
+
+
+@pytest.mark.timeout(180)
+def test_kill_9_under_load_loses_nothing(make_world):
+    world = make_world("embedded")
+    survivor = world.run("survivor")
+    victim = world.run("victim")
+    world.receiver.watched |= {survivor.pid, victim.pid}
+    targets = subscribers(world, survivor, 8, 1)
+    for _, path in targets:
+        world.receiver.script(path, lambda delivery: Answer(200, delay=0.03))
+    wanted = {path: set() for _, path in targets}
+    killed_at = None
+    rounds, per_round = 100, 3  # 8 webhooks · 300 events: well below what the embedded broker keeps
+
+    for number in range(rounds):
+        for account, path in targets:
+            for identifier, record in completed_modules(account.id, per_round):
+                world.backend.send("learnault.modules", record, key=identifier, tag=identifier)
+                wanted[path].add(identifier)
+        time.sleep(0.04)  # a steady load, not a wait
+        if killed_at is None and number >= 30 and world.receiver.unanswered(victim.pid):
+            in_flight = len(world.receiver.unanswered(victim.pid))
+            victim.kill()
+            killed_at = number
+    if killed_at is None:  # everything still on its way: kill as soon as the victim delivers
+        until(lambda: world.receiver.unanswered(victim.pid), 30, lambda: f"the victim delivers\n{victim.log[-3000:]}")
+        in_flight = len(world.receiver.unanswered(victim.pid))
+        victim.kill()
+    world.backend.flush()
+    left = sum(len(ids - world.receiver.accepted_ids(path)) for path, ids in wanted.items())
+    assert in_flight > 0 and left > 0, f"not vacuous: {in_flight} in flight, {left} still to deliver"
+    acknowledged = set(world.backend.acknowledged)
+    assert acknowledged == set().union(*wanted.values())
+
+    def missing():
+        return {path: len(ids - world.receiver.accepted_ids(path)) for path, ids in wanted.items()
+                if ids - world.receiver.accepted_ids(path)}
+
+    until(lambda: not missing(), 90, lambda: f"missing {missing()}\n{survivor.log[-4000:]}")
+    assert survivor.process.alive and not world.receiver.malformed
+    secrets = {path: account.secrets[0] for account, path in targets}
+    for delivery in world.receiver.deliveries:
+        assert delivery.event_id in wanted[delivery.path], "nothing invented, nothing across accounts"
+        assert delivery.signed_with(secrets[delivery.path])
+    bodies = {}
+    for delivery in world.receiver.deliveries:
+        assert bodies.setdefault((delivery.path, delivery.event_id), delivery.body) == delivery.body
+    repeated = len(world.receiver.deliveries) - len(bodies)
+    print(f"killed with {in_flight} in flight and {left} to deliver; {repeated} of {len(bodies)} repeated")
