@@ -10,7 +10,7 @@ import Testing
         CommandLineParser.parse(line.split(separator: " ").map(String.init))
     }
 
-    private func command(_ line: String) throws -> Command { try parse(line).get().command }
+    private func command(_ line: String) throws -> ProgramCommand { try parse(line).get().command }
 
     private func complaint(_ line: String) -> String? {
         if case .failure(let error) = parse(line) { return error.description }
@@ -50,8 +50,8 @@ import Testing
             ("listen --secret whsec_x", .listen(ListenOptions(port: 9000, secret: "whsec_x"))),
             ("listen --port 0 --secret whsec_x", .listen(ListenOptions(port: 0, secret: "whsec_x"))),
             ("--version", .version),
-        ] as [(String, Command)])
-    func `each command`(line: String, expected: Command) throws {
+        ] as [(String, ProgramCommand)])
+    func `each command`(line: String, expected: ProgramCommand) throws {
         #expect(try command(line) == expected)
     }
 

@@ -20,7 +20,7 @@ import Testing
             notAfter: notAfter, change: change)
     }
 
-    private func answer(_ state: inout RegistryState, _ change: Command.Change) -> Answer {
+    private func answering(_ state: inout RegistryState, _ change: Command.Change) -> Answer {
         state.apply(command(change), now: now).answer
     }
 
@@ -42,14 +42,14 @@ import Testing
     @Test func eleventhWebhookIsRefused() {
         var state = stateWithAccounts()
         for number in 1...10 {
-            let answer = answer(&state, .createWebhook(webhook(number)))
+            let answer = answering(&state, .createWebhook(webhook(number)))
             #expect(answer == .applied)
         }
-        let answer0 = answer(&state, .createWebhook(webhook(11)))
+        let answer0 = answering(&state, .createWebhook(webhook(11)))
         #expect(answer0 == .refused(.webhookLimitReached))
-        let answer1 = answer(&state, .deleteWebhook(webhookID(3)))
+        let answer1 = answering(&state, .deleteWebhook(webhookID(3)))
         #expect(answer1 == .applied)
-        let answer2 = answer(&state, .createWebhook(webhook(11)))
+        let answer2 = answering(&state, .createWebhook(webhook(11)))
         #expect(answer2 == .applied)
     }
 
@@ -82,7 +82,7 @@ import Testing
         #expect(notice.kind == .disabled && notice.failedAttempts == 9 && notice.generation == 1)
         #expect(mail.address == "a@example.com")
         #expect(!written.isActive && written.disabled?.lastError == "HTTP 500")
-        let answer3 = answer(&state, .disableWebhook(webhookID(1), order))
+        let answer3 = answering(&state, .disableWebhook(webhookID(1), order))
         #expect(answer3 == .refused(.olderGeneration))
     }
 
@@ -94,7 +94,7 @@ import Testing
         #expect(state.webhooks[webhookID(1)]?.generation == 2)
         #expect(state.webhooks[webhookID(1)]?.disabled == nil)
         #expect(actions.contains { if case .notice(let notice) = $0 { notice.kind == .enabled } else { false } })
-        let answer4 = answer(&state, .disableWebhook(webhookID(1), order))
+        let answer4 = answering(&state, .disableWebhook(webhookID(1), order))
         #expect(answer4 == .refused(.olderGeneration))
     }
 

@@ -3,12 +3,12 @@ package import Core
 package import Runtime
 
 package struct Invocation: Equatable, Sendable {
-    package var command: Command
+    package var command: ProgramCommand
     package var logFormat: Log.Format
     package var logLevel: Log.Level
 }
 
-package enum Command: Equatable, Sendable {
+package enum ProgramCommand: Equatable, Sendable {
     case run(RunOptions)
     case demo(DemoOptions)
     case broker(ConfigurationOptions)

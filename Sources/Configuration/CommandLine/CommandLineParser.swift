@@ -39,7 +39,7 @@ private struct Parser {
         return words
     }
 
-    private mutating func command(_ words: [String]) throws(UsageError) -> Command {
+    private mutating func command(_ words: [String]) throws(UsageError) -> ProgramCommand {
         guard let first = words.first else {
             if wantsHelp { return .help(CommandHelp.overview) }
             if let option = rest.first {
@@ -68,12 +68,12 @@ private struct Parser {
     }
 
     /// `help`, `help run`, `help topics create`: what people type who come from other tools.
-    private mutating func help(_ words: [String]) throws(UsageError) -> Command {
+    private mutating func help(_ words: [String]) throws(UsageError) -> ProgramCommand {
         rest = words.dropFirst() + rest.filter { !$0.hasPrefix("-") } + ["--help"]
         return try command(try commandWords())
     }
 
-    private mutating func parse(_ specification: CommandSpecification) throws(UsageError) -> Command {
+    private mutating func parse(_ specification: CommandSpecification) throws(UsageError) -> ProgramCommand {
         var parsed = ParsedOptions(command: specification.name)
         while let argument = rest.first {
             if try takeGlobal(specification.name) { continue }

@@ -1,4 +1,4 @@
-// One command as data: its words, its options, its texts for people, and how its options become a `Command`.
+// One command as data: its words, its options, its texts for people, and how its options become a `ProgramCommand`.
 internal import Core
 internal import Runtime
 
@@ -28,7 +28,7 @@ struct CommandSpecification: Sendable {
     var details: String
     var example: String
     var options: [CommandOption]
-    var build: @Sendable (ParsedOptions) throws(UsageError) -> Command
+    var build: @Sendable (ParsedOptions) throws(UsageError) -> ProgramCommand
 
     var name: String { words.joined(separator: " ") }
 }
