@@ -16,8 +16,7 @@ package final class JSONParser {
 
     /// - Parameter maxDepth: nested containers allowed; deeper documents are refused.
     package init(maxDepth: Int = 32) {
-        // simdjson counts one level for the document itself.
-        guard let handle = csimdjson_parser_new(maxDepth + 1) else { fatalError("out of memory for a JSON parser") }
+        guard let handle = csimdjson_parser_new(maxDepth) else { fatalError("out of memory for a JSON parser") }
         self.handle = handle
     }
 

@@ -1,0 +1,205 @@
+// The bridge of one process: its roles as threads, what they share, and whether it is ready.
+package import Core
+package import Crypto
+package import Kafka
+package import Mapping
+internal import Pipeline
+internal import Registry
+internal import Runtime
+internal import Synchronization
+
+/// What a process needs to know beside its settings.
+package struct BridgeConfiguration: Sendable {
+    package var settings: Settings
+    package var roles: Set<Role>
+    package var plans: [MappingPlan]
+    package var secrets: SecretBox
+
+    package init(settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox) {
+        self.settings = settings
+        self.roles = roles
+        self.plans = plans
+        self.secrets = secrets
+    }
+}
+
+/// Why a bridge cannot run at all; waiting would not help.
+package enum BridgeFault: Error, Sendable, CustomStringConvertible {
+    case topics([TopicFault])
+    case kafka(KafkaError)
+    case listener(String)
+    case engine(String)
+
+    package var description: String {
+        switch self {
+        case .topics(let faults): faults.map(\.description).joined(separator: "; ")
+        case .kafka(let error): error.description
+        case .listener(let cause), .engine(let cause): cause
+        }
+    }
+
+    /// Wrong configuration, as against a failure at run time.
+    package var isConfiguration: Bool {
+        if case .kafka(let error) = self { return error.code < 0 }
+        return true
+    }
+}
+
+package final class Bridge: Sendable {
+    private let configuration: BridgeConfiguration
+    private let planner: TopicPlanner
+    private let kafka: KafkaConfiguration
+    private let view = RegistryView()
+    private let feed: RegistryFeed
+    private let state = Mutex(State())
+
+    private struct State {
+        var reachedBroker = false
+        var topicsAreRight = false
+        var registryCaughtUp = false
+        var isStopping = false
+        var fault: BridgeFault?
+        var stages: [StageRunner] = []
+        var front: FrontDoor?
+        var engineRoom: EngineRoom?
+    }
+
+    package init(_ configuration: BridgeConfiguration) {
+        self.configuration = configuration
+        planner = TopicPlanner(configuration.settings)
+        kafka = KafkaConfiguration(configuration.settings.kafka.pairs)
+        feed = RegistryFeed(view: view, topics: planner.topics)
+    }
+
+    // MARK: Starting
+
+    /// Starts everything and returns once the stages run; they join their groups on their own. Waits as long as it takes
+    /// for a broker, and says so.
+    /// - Throws: ``BridgeFault`` when waiting would not help.
+    package func start() throws(BridgeFault) {
+        let settings = configuration.settings
+        let front = try FrontDoor(settings: settings, view: view, client: feed, secrets: configuration.secrets) { [weak self] in
+            self?.unreadiness ?? ["stopping"]
+        }
+        state.withLock { $0.front = front }
+        try waitForTopics()
+        guard !isStopping else { return }
+        do { try feed.start(kafka, sendsCommands: configuration.roles.contains(.api)) } catch { throw .kafka(error) }
+        while !feed.isLoaded, !isStopping { pause(milliseconds: 5) }
+        guard !isStopping else { return }
+        if configuration.roles.contains(.api) {
+            try front.openAPI(kafka: kafka, topics: planner.topics)
+        }
+        if configuration.roles.contains(.deliver) {
+            let room = try EngineRoom(settings: settings, ownListeners: front.listeners)
+            state.withLock { $0.engineRoom = room }
+        }
+        let stages = configuration.roles.sorted { $0.rawValue < $1.rawValue }.compactMap(makeStage)
+        state.withLock { $0.stages = stages }
+        Log.info(
+            "bridge started", .name(settings.applicationID),
+            .role(configuration.roles.map(\.rawValue).sorted().joined(separator: ",")))
+    }
+
+    private func waitForTopics() throws(BridgeFault) {
+        var complaints = 0
+        while !isStopping {
+            do {
+                // A new client each time: its first look-up tries every bootstrap address again.
+                let counts = try KafkaAdmin(kafka).partitionCounts(timeoutMilliseconds: 3000)
+                state.withLock { $0.reachedBroker = true }
+                try judgeTopics(counts)
+                state.withLock { $0.topicsAreRight = true }
+                return
+            } catch let error as KafkaError {
+                if error.place == "configuration" { throw .kafka(error) }
+                if complaints % 5 == 0 {
+                    Log.warning(
+                        "no broker answers; trying again", .address(kafka.bootstrapServers), .error(error.description),
+                        .fix("start the broker, or set kafka.bootstrap.servers to one that runs"))
+                }
+                complaints += 1
+                pause(milliseconds: 300)
+            } catch let fault as BridgeFault {
+                throw fault
+            } catch {
+                preconditionFailure("only these two are thrown")
+            }
+        }
+    }
+
+    private func judgeTopics(_ counts: [String: Int]) throws(BridgeFault) {
+        let faults = planner.faults(in: counts, domain: configuration.plans.map(\.topic))
+        for fault in faults where fault.kind == .domainMissing {
+            Log.warning("domain topic does not exist yet", .topic(fault.topic))
+        }
+        let serious = faults.filter { $0.kind != .domainMissing }
+        guard serious.isEmpty else { throw .topics(serious) }
+    }
+
+    private func makeStage(_ role: Role) -> StageRunner? {
+        let factory = StageFactory(
+            configuration: configuration, kafka: kafka, topics: planner.topics, view: view,
+            engineRoom: state.withLock { $0.engineRoom },
+            registryCaughtUp: { [weak self] in self?.state.withLock { $0.registryCaughtUp = true } })
+        return factory.make(role) { [weak self] error in self?.fail(.kafka(error)) }
+    }
+
+    private func fail(_ fault: BridgeFault) {
+        Log.error("stage cannot run", .error(fault.description))
+        state.withLock { if $0.fault == nil { $0.fault = fault } }
+    }
+
+    // MARK: Being asked
+
+    /// A stage that could not be made; the process should end.
+    package var fault: BridgeFault? { state.withLock { $0.fault } }
+
+    /// The port the API really listens on; nil before it is open.
+    package var apiPort: Int? { state.withLock { $0.front }?.apiPort }
+    package var opsPort: Int? { state.withLock { $0.front }?.opsPort }
+
+    /// What is missing until the process is ready; empty when it is (contract §4, `readyz`).
+    package var unreadiness: [String] {
+        let (current, stages) = state.withLock { ($0, $0.stages) }
+        if current.isStopping { return ["stopping"] }
+        if let fault = current.fault { return [fault.description] }
+        guard current.reachedBroker else { return ["no broker reached at \(kafka.bootstrapServers)"] }
+        guard current.topicsAreRight else { return ["topics are not checked yet"] }
+        guard feed.isLoaded else { return ["registry view is not loaded"] }
+        let wanted = configuration.roles.subtracting([.api, .mail]).count
+        guard stages.count == wanted else { return ["stages are starting"] }
+        var missing = stages.filter { !$0.status.hasAssignment }.map { "\($0.status.role) has no assignment yet" }
+        if configuration.roles.contains(.registry), !current.registryCaughtUp {
+            missing.append("registry has not applied the commands it found")
+        }
+        return missing
+    }
+
+    package var isReady: Bool { unreadiness.isEmpty }
+
+    // MARK: Stopping
+
+    private var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    /// Stops taking on work, lets what is under way come to its end, commits and leaves the groups.
+    package func stop() {
+        let (front, stages) = state.withLock { current in
+            current.isStopping = true
+            return (current.front, current.stages)
+        }
+        front?.closeAPI()
+        for stage in stages { stage.stop() }
+        for stage in stages { stage.join() }
+        state.withLock { $0.engineRoom }?.stop()
+        feed.stop()
+        front?.close()
+        state.withLock {
+            $0.stages = []
+            $0.front = nil
+            $0.engineRoom = nil
+        }
+    }
+
+    private func pause(milliseconds: Int) { EventFD().wait(milliseconds: milliseconds) }
+}

@@ -1,0 +1,40 @@
+// The HTTP engine of a process and the way its results come back to the delivery stage.
+internal import Core
+internal import HTTPEngine
+internal import Runtime
+
+final class EngineRoom: Sendable {
+    /// The delivery loop's wake: the engine rings it when results are there.
+    let wake = EventFD()
+    let results: Inbox<HTTPResult>
+    let engine: HTTPEngine
+    let policy: AddressPolicy
+
+    init(settings: Settings, ownListeners: Set<AddressPolicy.Listener>) throws(BridgeFault) {
+        results = Inbox(wake: wake)
+        policy = AddressPolicy(settings.egress, ownListeners: ownListeners)
+        var configuration = HTTPEngineConfiguration()
+        configuration.policy = policy
+        configuration.authoritiesFile = settings.egress.caFile
+        configuration.nameservers = settings.egress.nameservers
+        configuration.sourceAddress = settings.egress.sourceAddress.flatMap { IPAddress($0) }
+        let inbox = results
+        do {
+            engine = try HTTPEngine(configuration: configuration, threads: settings.deliver.threads) {
+                inbox.put(contentsOf: $0)
+            }
+        } catch {
+            throw .engine("the HTTP engine cannot start: \(error)")
+        }
+    }
+
+    func stop() { engine.stop() }
+}
+
+extension AddressPolicy {
+    init(_ egress: Settings.Egress, ownListeners: Set<Listener>) {
+        self.init(
+            allow: egress.allowNetworks.compactMap { Network($0) }, deny: egress.denyNetworks.compactMap { Network($0) },
+            ownListeners: ownListeners)
+    }
+}

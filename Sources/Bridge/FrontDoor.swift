@@ -1,0 +1,98 @@
+// What a process listens on: the ops listener from the first moment, the API once the view is loaded.
+internal import API
+internal import Core
+internal import Crypto
+internal import HTTPServer
+internal import Kafka
+internal import Registry
+internal import Runtime
+internal import Synchronization
+
+final class FrontDoor: Sendable {
+    private let settings: Settings
+    private let view: RegistryView
+    private let client: any RegistryClient
+    private let secrets: SecretBox
+    private let ops: OpsServer
+    private let open = Mutex(Open())
+
+    private struct Open {
+        var api: APIServer?
+        var logs: LogStore?
+        var feed: LogFeed?
+    }
+
+    /// - Parameter unreadiness: why the process is not ready; empty when it is.
+    init(
+        settings: Settings, view: RegistryView, client: any RegistryClient, secrets: SecretBox,
+        unreadiness: @escaping @Sendable () -> [String]
+    ) throws(BridgeFault) {
+        self.settings = settings
+        self.view = view
+        self.client = client
+        self.secrets = secrets
+        do {
+            ops = try OpsServer(
+                listen: settings.ops.listen.description,
+                readiness: {
+                    let reasons = unreadiness()
+                    return (reasons.isEmpty, reasons)
+                }, metrics: { Metrics.text })
+        } catch { throw .listener(error.description) }
+    }
+
+    var opsPort: Int { ops.port }
+    var apiPort: Int? { open.withLock { $0.api?.port } }
+
+    /// Our own listeners, which no webhook may point at.
+    var listeners: Set<AddressPolicy.Listener> {
+        var listeners: Set<AddressPolicy.Listener> = []
+        for (host, port) in [(settings.ops.listen.host, ops.port), (settings.api.listen.host, apiPort ?? 0)] {
+            guard port > 0, let address = IPAddress(host) else { continue }
+            listeners.insert(AddressPolicy.Listener(address: address, port: UInt16(port)))
+        }
+        return listeners
+    }
+
+    func openAPI(kafka: KafkaConfiguration, topics: Topics) throws(BridgeFault) {
+        var limits = LogLimits()
+        limits.rowsPerWebhook = settings.logs.entriesPerWebhook
+        limits.ageMilliseconds = Int64(settings.logs.retentionHours) * 3_600_000
+        let logs = LogStore(directory: settings.state.directory, limits: limits)
+        let feed = LogFeed(logs: logs, kafka: kafka, topics: topics)
+        let allowHTTP = settings.egress.allowHTTP
+        let policy = AddressPolicy(settings.egress, ownListeners: listeners)
+        do {
+            let api = try APIServer(
+                listen: settings.api.listen.description, view: view, client: client, logs: logs, secretBox: secrets,
+                webhooksPerAccount: settings.limits.webhooksPerAccount
+            ) { text in
+                do throws(EndpointFault) {
+                    _ = try EndpointURL(text, allowHTTP: allowHTTP, policy: policy)
+                    return nil
+                } catch { return error.text }
+            }
+            open.withLock { $0 = Open(api: api, logs: logs, feed: feed) }
+        } catch {
+            feed.stop()
+            logs.stop()
+            throw .listener(error.description)
+        }
+    }
+
+    /// Answers what is under way and accepts nothing more.
+    func closeAPI() {
+        let taken = open.withLock { current in
+            defer { current = Open() }
+            return current
+        }
+        taken.api?.stop()
+        taken.feed?.stop()
+        taken.logs?.stop()
+    }
+
+    func close() {
+        closeAPI()
+        ops.stop()
+    }
+}

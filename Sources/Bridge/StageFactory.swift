@@ -1,0 +1,82 @@
+// Makes each role's stage: which topics it reads, with which consumer, and what it needs.
+internal import Core
+internal import Deliver
+internal import Kafka
+internal import Pipeline
+internal import Registry
+internal import Retry
+internal import Runtime
+internal import Translate
+
+struct StageFactory: Sendable {
+    let configuration: BridgeConfiguration
+    let kafka: KafkaConfiguration
+    let topics: Topics
+    let view: RegistryView
+    let engineRoom: EngineRoom?
+    let registryCaughtUp: @Sendable () -> Void
+
+    private var settings: Settings { configuration.settings }
+
+    /// - Returns: nil for roles that are no stage with a group.
+    func make(_ role: Role, failed: @escaping @Sendable (KafkaError) -> Void) -> StageRunner? {
+        switch role {
+        case .translate:
+            return runner(role, reading: configuration.plans.map(\.topic), from: .age(milliseconds: settings.translate.startAge.count), failed) {
+                TranslateStage(
+                    plans: configuration.plans, topics: topics, view: view, payloadBytes: settings.limits.payloadBytes,
+                    producer: $0)
+            }
+        case .deliver:
+            guard let room = engineRoom else { return nil }
+            return runner(role, reading: [topics.deliveries, topics.deferred], wake: room.wake, failed) {
+                DeliverStage(
+                    topics: topics, schedule: schedule, settings: deliverSettings(room), view: view,
+                    secrets: configuration.secrets, engine: room.engine, results: room.results, producer: $0)
+            }
+        case .retry:
+            return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, failed) {
+                RetryStage(topics: topics, producer: $0)
+            }
+        case .registry:
+            return runner(role, reading: [topics.commands], fetch: KafkaConsumer.noticingEnds, failed) {
+                RegistryStage(
+                    topics: topics, configuration: kafka, webhooksPerAccount: settings.limits.webhooksPerAccount,
+                    producer: $0, onCaughtUp: registryCaughtUp)
+            }
+        case .api, .mail: return nil
+        }
+    }
+
+    private var schedule: RetrySchedule {
+        RetrySchedule(waits: settings.retry.tiers.map(\.count), timeScale: settings.retry.timeScale)
+    }
+
+    private func deliverSettings(_ room: EngineRoom) -> DeliverSettings {
+        var deliver = DeliverSettings()
+        deliver.eventsPerSecond = settings.limits.eventsPerSecond
+        deliver.timeoutMilliseconds = settings.egress.timeoutMilliseconds
+        deliver.allowHTTP = settings.egress.allowHTTP
+        deliver.policy = room.policy
+        deliver.deferredAgeMilliseconds = settings.limits.deferredAge.count
+        return deliver
+    }
+
+    private func runner(
+        _ role: Role, reading: [String], from start: KafkaStart = .earliest,
+        fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, wake: EventFD = EventFD(),
+        _ failed: @escaping @Sendable (KafkaError) -> Void,
+        handler: @escaping @Sendable (KafkaProducer) -> any StageHandler
+    ) -> StageRunner {
+        let group = settings.group(role)
+        let instance = settings.instanceID.map { "\($0).\(role.rawValue)" }
+        // Twice the body, so that headers and a body at its limit fit.
+        let largest = 2 * settings.limits.payloadBytes + 65_536
+        return StageRunner(role: role, wake: wake, failed: failed) { [kafka] wake throws(KafkaError) in
+            let producer = try KafkaProducer(kafka, maxMessageBytes: largest, wake: wake)
+            let consumer = try KafkaConsumer(
+                kafka, group: group, instanceID: instance, topics: reading, start: start, fetch: fetch, wake: wake)
+            return StageRunner.Parts(consumer: consumer, producer: producer, handler: handler(producer))
+        }
+    }
+}
