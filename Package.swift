@@ -67,6 +67,11 @@ let package = Package(
                 "Pipeline", "Translate", "Deliver", "Retry", "Registry", "API", "CLinux",
             ],
             swiftSettings: strict),
+
+        // Tests
+        .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),
+        tests("HTTPServer", ["HTTPServer", "HTTPProbe", "Runtime"]),
+        tests("API", ["API", "HTTPServer", "HTTPProbe", "Core", "Crypto", "JSON", "Registry", "Runtime"]),
     ],
     cxxLanguageStandard: .cxx17
 )
