@@ -3,6 +3,7 @@
 internal import Glibc
 
 package struct ProbeError: Error, CustomStringConvertible {
+    package init(_ description: String) { self.description = description }
     package let description: String
 }
 
@@ -38,7 +39,7 @@ package final class RawConnection {
         }
         guard connected == 0 else {
             close(descriptor)
-            throw ProbeError(description: "connect: \(String(cString: strerror(errno)))")
+            throw ProbeError("connect: \(String(cString: strerror(errno)))")
         }
     }
 
@@ -68,7 +69,7 @@ package final class RawConnection {
             let lines = String(decoding: received[..<end], as: UTF8.self).components(by: "\r\n")
             received.removeFirst(end + 4)
             let first = lines[0].split(separator: " ")
-            guard first.count >= 2, let status = Int(first[1]) else { throw ProbeError(description: "no status line") }
+            guard first.count >= 2, let status = Int(first[1]) else { throw ProbeError("no status line") }
             if status == 100 { continue }
             let headers = lines.dropFirst().compactMap { line -> (name: String, value: String)? in
                 guard let colon = line.firstIndex(of: ":") else { return nil }
@@ -106,7 +107,7 @@ package final class RawConnection {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &buffer, buffer.count, 0)
         guard count > 0 else {
-            throw ProbeError(description: count == 0 ? "closed by peer" : String(cString: strerror(errno)))
+            throw ProbeError(count == 0 ? "closed by peer" : String(cString: strerror(errno)))
         }
         received.append(contentsOf: buffer[..<count])
     }
