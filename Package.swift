@@ -83,6 +83,9 @@ let package = Package(
         tests("Crypto", ["Crypto"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
+        .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),
+        tests("HTTPServer", ["HTTPServer", "HTTPProbe", "Runtime"]),
+        tests("API", ["API", "HTTPServer", "HTTPProbe", "Core", "Crypto", "JSON", "Registry", "Runtime"]),
     ],
     cxxLanguageStandard: .cxx17
 )

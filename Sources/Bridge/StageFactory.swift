@@ -2,6 +2,7 @@
 internal import Core
 internal import Deliver
 internal import Kafka
+internal import Mapping
 internal import Pipeline
 internal import Registry
 internal import Retry

@@ -1,0 +1,71 @@
+// The public API: authentication, the table of routes, and the handlers behind it, on one HTTP server.
+//
+// To come with the deeper API, each at its seam: rate limits and the limit on failed keys (before and behind
+// `Authentication`), Idempotency-Key and If-Match (in `WebhookHandlers.send`), OpenAPI (from `RouteTable.routes`).
+internal import Core
+package import Crypto
+package import HTTPServer
+package import Registry
+internal import Runtime
+
+package final class APIServer: Sendable {
+    private let server: HTTPServer
+
+    /// The port that is really listened on.
+    package var port: Int { server.port }
+
+    /// Listens from now on.
+    /// - Parameters:
+    ///   - listen: `api.listen`.
+    ///   - webhooksPerAccount: `limits.webhooksPerAccount`, for the text of the refusal; the registry enforces it.
+    ///   - judgeURL: why an endpoint's URL is refused, completing "/url …"; nil when it is fine.
+    /// - Throws: ``HTTPServerError`` with address, cause and mend.
+    package init(
+        listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, secretBox: SecretBox,
+        webhooksPerAccount: Int = 10, limits: HTTPServerLimits = HTTPServerLimits(),
+        judgeURL: @escaping @Sendable (String) -> String?
+    ) throws(HTTPServerError) {
+        let webhooks = WebhookHandlers(
+            view: view, client: client, secretBox: secretBox, fields: WebhookFields(judgeURL: judgeURL),
+            webhooksPerAccount: webhooksPerAccount)
+        let table = Self.routes(webhooks, LogHandlers(webhooks: webhooks, logs: logs))
+        let authentication = Authentication(view: view)
+        server = try HTTPServer(listen: listen, limits: limits, refusal: { .refusal($0) }) { request, responder in
+            Self.answer(request, responder, table, authentication)
+        }
+    }
+
+    /// Stops accepting, answers what is in flight, ends the rest after `seconds`.
+    package func stop(seconds: Double = 5) { server.stop(seconds: seconds) }
+
+    /// Every path of the API.
+    static func routes(_ webhooks: WebhookHandlers, _ logs: LogHandlers) -> RouteTable {
+        RouteTable(routes: [
+            Route(.post, "/v1/webhooks", webhooks.create),
+            Route(.get, "/v1/webhooks", webhooks.list),
+            Route(.get, "/v1/webhooks/:webhookId", webhooks.get),
+            Route(.patch, "/v1/webhooks/:webhookId", webhooks.update),
+            Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
+            Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),
+        ])
+    }
+
+    private static func answer(
+        _ request: HTTPServerRequest, _ responder: HTTPResponder, _ table: RouteTable, _ authentication: Authentication
+    ) {
+        do throws(APIError) {
+            switch table.match(method: request.method, path: request.path) {
+            case .none: throw APIError.notFound()
+            case .wrongMethod(let allowed): throw APIError.methodNotAllowed(allowed)
+            case .found(let route, let parameters):
+                let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+                let (account, keyID) = try authentication.account(of: request, now: now)
+                route.handler(
+                    APICall(
+                        request: request, parameters: parameters, account: account, keyID: keyID, responder: responder))
+            }
+        } catch {
+            responder.respond(error.response)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// The log store's tables, and the file they are in.
+//
+// An attempt's row id is its place on the attempts topic (partition and offset in one integer): unique without an
+// index of its own, and new rows of a partition go to the end of its range. The one index serves pages, filters and
+// totals of a webhook without touching rows that are not shown. Webhooks and event types are small integers, because
+// they stand in that index.
+internal import Core
+internal import Glibc
+
+enum LogSchema {
+    /// A file of another version is moved aside and rebuilt from the topic.
+    static let version: Int64 = 1
+
+    static let tables = """
+        CREATE TABLE webhooks (id INTEGER PRIMARY KEY, webhook BLOB NOT NULL UNIQUE, account BLOB NOT NULL);
+        CREATE TABLE event_types (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE offsets (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
+        CREATE TABLE attempts (
+          id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL, at INTEGER NOT NULL, delivered INTEGER NOT NULL,
+          type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,
+          event BLOB NOT NULL, delivery BLOB NOT NULL, origin TEXT, next_at INTEGER, tier TEXT);
+        CREATE INDEX attempts_of_webhook ON attempts (webhook, at, delivered, type);
+        PRAGMA user_version = \(version);
+        """
+
+    /// Opens the file for writing and makes what is missing.
+    /// - Throws: with `isDamage` for a file that is not ours or not whole.
+    static func open(_ path: String) throws(SQLiteError) -> SQLiteConnection {
+        let connection = try SQLiteConnection(path: path, cacheKibibytes: 16_384)
+        try connection.execute("PRAGMA journal_mode = WAL")
+        // A power cut may lose the last transactions, but rows and offsets together: they are read again.
+        try connection.execute("PRAGMA synchronous = NORMAL")
+        try connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        try connection.execute("PRAGMA journal_size_limit = 67108864")
+        let found = try connection.integer("PRAGMA user_version") ?? 0
+        let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
+        if tables == 0 {
+            try connection.execute("BEGIN; \(Self.tables) COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+        } else if found != version {
+            throw SQLiteError(code: 1, description: "the file is of schema version \(found), this program writes \(version)")
+        }
+        return connection
+    }
+
+    /// The row id that stands for a place on the topic.
+    static func rowID(partition: Int32, offset: Int64) -> Int64 { Int64(partition) << 48 | offset & 0xFFFF_FFFF_FFFF }
+    static func place(rowID: Int64) -> (partition: Int32, offset: Int64) {
+        (Int32(rowID >> 48), rowID & 0xFFFF_FFFF_FFFF)
+    }
+}
+
+/// The file on disk, apart from what is in it.
+struct LogFile {
+    let path: String
+
+    /// Which file the path names now; changes when somebody removes or replaces it.
+    var identity: UInt64? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_size > 0 else { return nil }
+        return UInt64(status.st_ino) ^ UInt64(status.st_dev) << 40
+    }
+
+    /// Puts the file out of the way for a person to look at; of several only the last is kept, so that a disk that
+    /// damages files is not filled by them.
+    func moveAside() {
+        unlink(path + "-wal")
+        unlink(path + "-shm")
+        rename(path, path + ".damaged")
+    }
+}
+
+/// The twelve bytes of an id, as they are stored.
+struct IDBytes {
+    private var text: [UInt8] = []
+    private var bytes = [UInt8](repeating: 0, count: 12)
+
+    mutating func withBytes<Kind, Result>(
+        of id: ID<Kind>, _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) rethrows -> Result {
+        text.removeAll(keepingCapacity: true)
+        id.append(to: &text)
+        let start = text.count - 24
+        for index in 0..<12 {
+            let high = hexValue(text[start + index * 2]) ?? 0
+            let low = hexValue(text[start + index * 2 + 1]) ?? 0
+            bytes[index] = high << 4 | low
+        }
+        return try bytes.withUnsafeBytes { try body($0) }
+    }
+}

@@ -1,0 +1,238 @@
+// The store behind the log API: what the attempts topic said, in one SQLite file under `state.directory`. It is a
+// cache of the topic: nothing waits for it, and a lost or damaged file is replaced by an empty one and read again.
+//
+// Two threads: one writes (the only one that opens, prunes or replaces the file), one answers queries.
+package import Core
+internal import Glibc
+internal import Runtime
+internal import Synchronization
+
+package struct LogLimits: Sendable {
+    package var rowsPerWebhook = 10_000
+    package var ageMilliseconds: Int64 = 30 * 86_400_000
+    /// Rows that wait to be written; beyond this ``LogStore/append(_:offsets:)`` takes no more.
+    package var pendingRows = 65_536
+    package var pendingQueries = 256
+    /// Rows deleted between two transactions of new ones.
+    package var rowsPerPrune = 2000
+
+    package init() {}
+}
+
+package enum LogStoreError: Error, Equatable {
+    /// Too many queries wait.
+    case busy
+    /// The file cannot be read now.
+    case unavailable
+}
+
+package final class LogStore: Sendable {
+    private let file: LogFile
+    private let limits: LogLimits
+    private let batches: Inbox<AttemptBatch>
+    private let queries: Inbox<Query>
+    private let pendingRows = Atomic(0)
+    private let pendingQueries = Atomic(0)
+    private let stopping = Atomic(false)
+    private let damaged = Atomic(false)
+    private let files = Atomic(0)
+    private let offsets = Mutex<[Int32: Int64]>([:])
+    private let threads = Mutex<[OwnedThread]>([])
+    private let quietUntil = Mutex<UInt64>(0)
+
+    private struct Query: Sendable {
+        let webhook: WebhookID
+        let account: AccountID
+        let filter: LogFilter
+        let page: Int
+        let limit: Int
+        let completion: @Sendable (Result<LogPage, LogStoreError>) -> Void
+    }
+
+    /// Opens or makes `attempts.sqlite` in the directory, which must exist. Never fails: without a usable file it goes
+    /// on trying, and says so in the log.
+    package init(directory: String, limits: LogLimits = LogLimits()) {
+        file = LogFile(path: directory + "/attempts.sqlite")
+        self.limits = limits
+        batches = Inbox(wake: EventFD())
+        queries = Inbox(wake: EventFD())
+        let opened = EventFD()
+        let writer = OwnedThread(name: "log-writer") { [self] in write(opened) }
+        let reader = OwnedThread(name: "log-reader") { [self] in read() }
+        threads.withLock { $0 = [writer, reader] }
+        opened.wait(milliseconds: 5000)
+    }
+
+    /// Writes what is pending, as far as it can be, and ends both threads. Call it once, before letting go.
+    package func stop() {
+        stopping.store(true, ordering: .releasing)
+        batches.wake.signal()
+        queries.wake.signal()
+        for thread in threads.withLock({ threads in defer { threads = [] }; return threads }) { thread.join() }
+    }
+
+    // MARK: Feeding
+
+    /// Where to go on reading, by partition; a partition that is not there was never read. After ``generation`` has
+    /// changed, ask again and read from 24 h back what is missing.
+    package func resumeOffsets() -> [Int32: Int64] { offsets.withLock { $0 } }
+
+    /// Counts the files that were opened: 1 after a good start, one more for each that had to be replaced.
+    package var generation: Int { files.load(ordering: .acquiring) }
+
+    /// Takes rows and the offsets behind them, both or neither. Any thread; never blocks.
+    /// - Parameters:
+    ///   - batch: rows of the attempts topic; one that is there already is ignored.
+    ///   - offsets: by partition, the offset to go on at once these rows are written.
+    /// - Returns: false when too much is pending: nothing was taken, keep the batch, stop reading and try again.
+    package func append(_ batch: [AttemptRow], offsets: [(partition: Int32, next: Int64)]) -> Bool {
+        guard pendingRows.load(ordering: .relaxed) < limits.pendingRows else { return false }
+        pendingRows.wrappingAdd(batch.count, ordering: .relaxed)
+        batches.put(AttemptBatch(rows: batch, offsets: offsets))
+        return true
+    }
+
+    private func write(_ opened: EventFD) {
+        var writer = open()
+        opened.signal()
+        var taken: [AttemptBatch] = []
+        var unwritten: [AttemptBatch] = []
+        var identity = file.identity
+        var nextCheck = Clock.monotonic()
+        while true {
+            let isLast = stopping.load(ordering: .acquiring)
+            batches.wake.clear()
+            batches.take(into: &taken)
+            unwritten.append(contentsOf: taken)
+            do throws(SQLiteError) {
+                if let current = writer, !unwritten.isEmpty {
+                    try current.write(unwritten)
+                    pendingRows.wrappingSubtract(unwritten.reduce(0) { $0 + $1.rows.count }, ordering: .relaxed)
+                    unwritten.removeAll(keepingCapacity: true)
+                    offsets.withLock { $0 = current.offsets }
+                }
+                if isLast { return }
+                if let current = writer, current.hasExcess || Clock.monotonic() >= nextCheck {
+                    let hasMore = try current.prune(now: Timestamp(milliseconds: Clock.wallMilliseconds()))
+                    nextCheck = Clock.monotonic() + (hasMore ? 0 : 1_000_000_000)
+                    if file.identity != identity || damaged.exchange(false, ordering: .relaxed) {
+                        throw SQLiteError(code: 11, description: "the file was removed, replaced or is damaged")
+                    }
+                }
+                // Small transactions cost more per row than a short wait for company.
+                if !taken.isEmpty { usleep(5000) } else { batches.wake.wait(milliseconds: 1000) }
+            } catch {
+                if error.isDamage {
+                    writer = nil  // closed before its file goes
+                    setAside(error)
+                } else {
+                    if mayComplain() {
+                        Log.warning(
+                            "the log store cannot be written; trying again every second", .path(file.path),
+                            .error(error.description), .count(pendingRows.load(ordering: .relaxed)),
+                            .fix("give state.directory room; deliveries go on without it"))
+                    }
+                    if !isLast { usleep(1_000_000) }
+                }
+                if isLast { return }
+            }
+            if writer == nil {
+                writer = open()
+                identity = file.identity
+                if writer == nil { usleep(1_000_000) }
+            }
+        }
+    }
+
+    private func open() -> LogWriter? {
+        for isSecond in [false, true] {
+            do throws(SQLiteError) {
+                let writer = try LogWriter(path: file.path, limits: limits)
+                offsets.withLock { $0 = writer.offsets }
+                files.wrappingAdd(1, ordering: .releasing)
+                return writer
+            } catch {
+                // SQLITE_CANTOPEN (14) too: something stands at the path that is no file of ours.
+                guard !isSecond, error.isDamage || error.code & 0xFF == 14 else {
+                    if mayComplain() {
+                        Log.error(
+                            "the log store cannot be opened; the log API is without data", .path(file.path),
+                            .error(error.description), .fix("make state.directory writable and give it room"))
+                    }
+                    return nil
+                }
+                setAside(error)
+            }
+        }
+        return nil
+    }
+
+    /// What is tried every second is said every half minute.
+    private func mayComplain() -> Bool {
+        let now = Clock.monotonic()
+        return quietUntil.withLock { quiet in
+            guard now >= quiet else { return false }
+            quiet = now + 30_000_000_000
+            return true
+        }
+    }
+
+    private func setAside(_ error: SQLiteError) {
+        Log.warning(
+            "the log store's file was damaged; it is put aside as .damaged and rebuilt from the topic",
+            .path(file.path), .error(error.description))
+        file.moveAside()
+    }
+
+    // MARK: Asking
+
+    /// Finds a page. Any thread; never blocks. `completion` is called once, on the reader's thread.
+    package func query(
+        webhook: WebhookID, account: AccountID, filter: LogFilter = LogFilter(), page: Int = 1, limit: Int = 50,
+        completion: @escaping @Sendable (Result<LogPage, LogStoreError>) -> Void
+    ) {
+        guard pendingQueries.wrappingAdd(1, ordering: .relaxed).newValue <= limits.pendingQueries else {
+            pendingQueries.wrappingSubtract(1, ordering: .relaxed)
+            return completion(.failure(.busy))
+        }
+        queries.put(
+            Query(
+                webhook: webhook, account: account, filter: filter, page: page, limit: limit, completion: completion))
+    }
+
+    private func read() {
+        var reader: LogReader?
+        var generation = 0
+        var taken: [Query] = []
+        while true {
+            queries.wake.wait(milliseconds: 10_000)
+            queries.wake.clear()
+            queries.take(into: &taken)
+            for query in taken {
+                pendingQueries.wrappingSubtract(1, ordering: .relaxed)
+                if generation != self.generation {
+                    generation = self.generation
+                    reader = nil
+                }
+                do throws(SQLiteError) {
+                    guard generation > 0 else { throw SQLiteError(code: 14, description: "no file yet") }
+                    let current = if let reader { reader } else { try LogReader(path: file.path) }
+                    reader = current
+                    query.completion(
+                        .success(
+                            try current.page(
+                                webhook: query.webhook, account: query.account, filter: query.filter, page: query.page,
+                                limit: query.limit)))
+                } catch {
+                    reader = nil
+                    if error.isDamage {
+                        damaged.store(true, ordering: .relaxed)
+                        batches.wake.signal()
+                    }
+                    query.completion(.failure(.unavailable))
+                }
+            }
+            if stopping.load(ordering: .acquiring) { return }
+        }
+    }
+}

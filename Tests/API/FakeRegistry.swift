@@ -1,0 +1,139 @@
+// The registry as the API sees it, without Kafka: commands are judged by the real state and feed the real view, on a
+// thread of their own as the real client's answers come.
+import API
+import Core
+import Crypto
+import Foundation
+import HTTPProbe
+import Registry
+import Runtime
+import Synchronization
+
+final class FakeRegistry: RegistryClient {
+    let view = RegistryView()
+    let unconfirmed = Atomic(false)
+    let commands = Mutex<[Command]>([])
+    private let state = Mutex(RegistryState(webhooksPerAccount: 10))
+
+    func send(_ command: Command, completion: @escaping @Sendable (CommandOutcome) -> Void) {
+        commands.withLock { $0.append(command) }
+        _ = OwnedThread(name: "registry") { [self] in
+            if unconfirmed.load(ordering: .relaxed) { return completion(.unconfirmed) }
+            switch apply(command) {
+            case .applied: completion(.applied)
+            case .refused(let why): completion(.refused(why))
+            }
+        }
+    }
+
+    @discardableResult
+    func apply(_ command: Command) -> Answer {
+        state.withLock { state in
+            let (answer, actions) = state.apply(command, now: command.at)
+            for action in actions {
+                switch action {
+                case .writeAccount(let account): view.put(account)
+                case .writeWebhook(let webhook): view.put(webhook)
+                case .removeWebhook(let id): view.removeWebhook(id)
+                case .notice, .email: break
+                }
+            }
+            return answer
+        }
+    }
+
+    /// An account and its key.
+    func account(_ number: Int, expiresAt: Timestamp? = nil) -> (id: AccountID, key: APIKeyText) {
+        let id = AccountID(bytes: Random.bytes(12))
+        let key = APIKeyText.generate(.live)
+        let account = Account(
+            id: id, email: "owner\(number)@example.com", name: nil,
+            keys: [APIKey(id: key.id, hash: key.hash, createdAt: sampleTime, expiresAt: expiresAt)],
+            createdAt: sampleTime)
+        apply(
+            Command(
+                id: CommandID(bytes: Random.bytes(12)), account: id, at: sampleTime, notAfter: nil,
+                change: .createAccount(account)))
+        return (id, key)
+    }
+}
+
+/// A whole API on a free port, with two accounts.
+final class TestAPI {
+    let registry = FakeRegistry()
+    let directory = TemporaryDirectory()
+    let logs: LogStore
+    let server: APIServer
+    let box = SecretBox(keys: [SecretBox.Key(id: "k1", bytes: [UInt8](repeating: 7, count: 32))])
+    let mine: (id: AccountID, key: APIKeyText)
+    let others: (id: AccountID, key: APIKeyText)
+
+    init() throws {
+        logs = directory.store()
+        mine = registry.account(1)
+        others = registry.account(2)
+        server = try APIServer(
+            listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, secretBox: box,
+            judgeURL: { $0.hasPrefix("https://") ? nil : "must begin with https://" })
+    }
+
+    deinit {
+        server.stop(seconds: 1)
+        logs.stop()
+    }
+
+    /// A request with the first account's key, unless told otherwise.
+    func call(
+        _ method: String, _ path: String, _ body: String? = nil, key: APIKeyText? = nil,
+        headers: [(String, String)] = [("Content-Type", "application/json")]
+    ) throws -> ProbeResponse {
+        try probe(
+            port: server.port, method, path,
+            headers: [("Authorization", "Bearer \((key ?? mine.key).text)")] + (body == nil ? [] : headers), body: body)
+    }
+
+    static let registration = """
+        {
+          "url": "https://yourapp.com/webhooks/learnault",
+          "description": "Production webhook",
+          "events": ["module.completed", "reward.issued", "credential.issued"],
+          "isActive": true,
+          "version": "1.0"
+        }
+        """
+
+    /// Registers a webhook and answers its id.
+    func register(key: APIKeyText? = nil) throws -> String {
+        let response = try call("POST", "/v1/webhooks", Self.registration, key: key)
+        guard let id = response.json["data"]["id"].string else { throw ProbeError("not registered: \(response.text)") }
+        return id
+    }
+}
+
+/// Just enough of a JSON reader for expectations.
+struct AnyJSON: Equatable {
+    let value: NSObject?
+    subscript(_ key: String) -> AnyJSON { AnyJSON(value: (value as? [String: Any])?[key] as? NSObject) }
+    subscript(_ index: Int) -> AnyJSON {
+        let array = value as? [Any]
+        return AnyJSON(value: array.flatMap { index < $0.count ? $0[index] as? NSObject : nil })
+    }
+    var string: String? { value as? String }
+    var int: Int? { value as? Int }
+    var bool: Bool? { value as? Bool }
+    var isNull: Bool { value is NSNull }
+    var strings: [String]? { value as? [String] }
+    var keys: Set<String> { Set((value as? [String: Any])?.keys ?? [:].keys) }
+    var count: Int? { (value as? [Any])?.count }
+    var elements: [AnyJSON] { (value as? [Any])?.map { AnyJSON(value: $0 as? NSObject) } ?? [] }
+}
+
+extension ProbeResponse {
+    var json: AnyJSON { AnyJSON(value: try? JSONSerialization.jsonObject(with: Data(body)) as? NSObject) }
+    var code: String? { json["error"]["code"].string }
+    /// Places of the faults, sorted.
+    var pointers: [String] { json["error"]["details"]["errors"].elements.compactMap { $0["pointer"].string }.sorted() }
+    var parameters: [String] {
+        json["error"]["details"]["errors"].elements.compactMap { $0["parameter"].string }.sorted()
+    }
+}
