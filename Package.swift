@@ -71,8 +71,8 @@ let package = Package(
         .executableTarget(
             name: "webhook-bridge",
             dependencies: [
-                "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Configuration", "Mapping",
-                "Registry", "API", "Bridge", "CLinux",
+                "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Configuration", "Mapping", "Registry",
+                "API", "Bridge", "CLinux",
             ],
             swiftSettings: strict),
 

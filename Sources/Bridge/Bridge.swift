@@ -4,7 +4,7 @@ package import Crypto
 package import Kafka
 package import Mapping
 internal import Pipeline
-internal import Registry
+package import Registry
 internal import Runtime
 internal import Synchronization
 
@@ -13,9 +13,15 @@ package struct BridgeConfiguration: Sendable {
     package var settings: Settings
     package var roles: Set<Role>
     package var plans: [MappingPlan]
-    package var secrets: SecretBox
+    /// Needed by the roles of ``rolesWithSecrets``.
+    package var secrets: SecretBox?
 
-    package init(settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox) {
+    /// The roles that seal or open signing secrets.
+    package static let rolesWithSecrets: Set<Role> = [.api, .deliver]
+
+    package init(settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox?) {
+        precondition(
+            secrets != nil || roles.isDisjoint(with: Self.rolesWithSecrets), "the caller has checked secrets.keyFile")
         self.settings = settings
         self.roles = roles
         self.plans = plans
@@ -46,6 +52,8 @@ package enum BridgeFault: Error, Sendable, CustomStringConvertible {
 }
 
 package final class Bridge: Sendable {
+    /// How commands reach the registry from this process; needs the API role.
+    package var registry: any RegistryClient { feed }
     private let configuration: BridgeConfiguration
     private let planner: TopicPlanner
     private let kafka: KafkaConfiguration
@@ -78,7 +86,7 @@ package final class Bridge: Sendable {
     /// - Throws: ``BridgeFault`` when waiting would not help.
     package func start() throws(BridgeFault) {
         let settings = configuration.settings
-        let front = try FrontDoor(settings: settings, view: view, client: feed, secrets: configuration.secrets) { [weak self] in
+        let front = try FrontDoor(settings: settings) { [weak self] in
             self?.unreadiness ?? ["stopping"]
         }
         state.withLock { $0.front = front }
@@ -87,8 +95,8 @@ package final class Bridge: Sendable {
         do { try feed.start(kafka, sendsCommands: configuration.roles.contains(.api)) } catch { throw .kafka(error) }
         while !feed.isLoaded, !isStopping { pause(milliseconds: 5) }
         guard !isStopping else { return }
-        if configuration.roles.contains(.api) {
-            try front.openAPI(kafka: kafka, topics: planner.topics)
+        if configuration.roles.contains(.api), let secrets = configuration.secrets {
+            try front.openAPI(kafka: kafka, topics: planner.topics, view: view, client: feed, secrets: secrets)
         }
         if configuration.roles.contains(.deliver) {
             let room = try EngineRoom(settings: settings, ownListeners: front.listeners)
@@ -106,9 +114,9 @@ package final class Bridge: Sendable {
         while !isStopping {
             do {
                 // A new client each time: its first look-up tries every bootstrap address again.
-                let counts = try KafkaAdmin(kafka).partitionCounts(timeoutMilliseconds: 3000)
+                let cluster = try KafkaAdmin(kafka).describe(timeoutMilliseconds: 3000)
                 state.withLock { $0.reachedBroker = true }
-                try judgeTopics(counts)
+                try judgeTopics(cluster.partitions)
                 state.withLock { $0.topicsAreRight = true }
                 return
             } catch let error as KafkaError {

@@ -10,9 +10,6 @@ internal import Synchronization
 
 final class FrontDoor: Sendable {
     private let settings: Settings
-    private let view: RegistryView
-    private let client: any RegistryClient
-    private let secrets: SecretBox
     private let ops: OpsServer
     private let open = Mutex(Open())
 
@@ -23,14 +20,8 @@ final class FrontDoor: Sendable {
     }
 
     /// - Parameter unreadiness: why the process is not ready; empty when it is.
-    init(
-        settings: Settings, view: RegistryView, client: any RegistryClient, secrets: SecretBox,
-        unreadiness: @escaping @Sendable () -> [String]
-    ) throws(BridgeFault) {
+    init(settings: Settings, unreadiness: @escaping @Sendable () -> [String]) throws(BridgeFault) {
         self.settings = settings
-        self.view = view
-        self.client = client
-        self.secrets = secrets
         do {
             ops = try OpsServer(
                 listen: settings.ops.listen.description,
@@ -54,7 +45,9 @@ final class FrontDoor: Sendable {
         return listeners
     }
 
-    func openAPI(kafka: KafkaConfiguration, topics: Topics) throws(BridgeFault) {
+    func openAPI(
+        kafka: KafkaConfiguration, topics: Topics, view: RegistryView, client: any RegistryClient, secrets: SecretBox
+    ) throws(BridgeFault) {
         var limits = LogLimits()
         limits.rowsPerWebhook = settings.logs.entriesPerWebhook
         limits.ageMilliseconds = Int64(settings.logs.retentionHours) * 3_600_000

@@ -29,11 +29,11 @@ struct StageFactory: Sendable {
                     producer: $0)
             }
         case .deliver:
-            guard let room = engineRoom else { return nil }
+            guard let room = engineRoom, let secrets = configuration.secrets else { return nil }
             return runner(role, reading: [topics.deliveries, topics.deferred], wake: room.wake, failed) {
                 DeliverStage(
                     topics: topics, schedule: schedule, settings: deliverSettings(room), view: view,
-                    secrets: configuration.secrets, engine: room.engine, results: room.results, producer: $0)
+                    secrets: secrets, engine: room.engine, results: room.results, producer: $0)
             }
         case .retry:
             return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, failed) {

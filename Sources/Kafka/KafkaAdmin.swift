@@ -31,8 +31,14 @@ package final class KafkaAdmin {
 
     deinit { rd_kafka_destroy(handle) }
 
-    /// The number of partitions of every topic there is.
-    package func partitionCounts(timeoutMilliseconds: Int) throws(KafkaError) -> [String: Int] {
+    /// What a cluster is made of.
+    package struct Cluster: Sendable {
+        package var brokers: Int
+        /// The number of partitions of every topic there is.
+        package var partitions: [String: Int]
+    }
+
+    package func describe(timeoutMilliseconds: Int) throws(KafkaError) -> Cluster {
         var metadata: UnsafePointer<rd_kafka_metadata>?
         let status = rd_kafka_metadata(handle, 1, nil, &metadata, Int32(timeoutMilliseconds))
         guard status == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
@@ -45,7 +51,7 @@ package final class KafkaAdmin {
             guard topic.err == RD_KAFKA_RESP_ERR_NO_ERROR, let name = topic.topic else { continue }
             counts[String(cString: name)] = Int(topic.partition_cnt)
         }
-        return counts
+        return Cluster(brokers: Int(metadata.pointee.broker_cnt), partitions: counts)
     }
 
     /// Makes topics.

@@ -147,9 +147,16 @@ package final class RegistryFeed: RegistryClient {
         let commands = producer.topic(topics.commands)
         var batch: [Command] = []
         var acknowledged: [UInt64] = []
-        while !shared.withLock({ $0.isStopping }) {
-            outbox.wake.wait(milliseconds: 100)
+        var isStopping = false
+        let flushNanoseconds: UInt64 = 3_000_000_000
+        var flushUntil = UInt64.max
+        while !isStopping || (producer.unacknowledged > 0 && Clock.monotonic() < flushUntil) {
+            outbox.wake.wait(milliseconds: isStopping ? 10 : 100)
             outbox.wake.clear()
+            if !isStopping, shared.withLock({ $0.isStopping }) {
+                isStopping = true
+                flushUntil = Clock.monotonic() + flushNanoseconds
+            }
             outbox.take(into: &batch)
             for command in batch {
                 producer.produce(

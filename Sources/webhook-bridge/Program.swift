@@ -1,0 +1,100 @@
+// From a command line to an exit code: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
+internal import Bridge
+internal import Configuration
+internal import Core
+internal import Crypto
+internal import Glibc
+internal import Kafka
+internal import Mapping
+internal import Runtime
+
+enum Program {
+    static func run(_ arguments: [String]) -> Int32 {
+        CryptoLibrary.prepare()
+        signal(SIGPIPE, SIG_IGN)
+        switch CommandLineParser.parse(arguments) {
+        case .failure(let error):
+            Terminal.error(error.description, terminator: "")
+            return 2
+        case .success(let invocation):
+            Log.configure(level: invocation.logLevel, format: invocation.logFormat)
+            do throws(Exit) {
+                try perform(invocation.command)
+                return 0
+            } catch {
+                if let message = error.message { Terminal.error("webhook-bridge: \(message)") }
+                return error.code
+            }
+        }
+    }
+
+    private static func perform(_ command: ProgramCommand) throws(Exit) {
+        switch command {
+        case .help(let text): Terminal.print(text, terminator: "")
+        case .version: Terminal.print(Version.text, terminator: "")
+        case .run(let options): try RunCommand.run(options)
+        case .demo(let options): try Demo.run(options)
+        case .broker(let options): try BrokerCommand.run(options)
+        case .topicsCreate(let options): try TopicsCommand.create(options)
+        case .topicsCheck(let options): try TopicsCommand.check(options)
+        case .accountsCreate(let options): try AccountsCommand.create(options)
+        case .configCheck(let options):
+            let check = checkConfiguration(
+                path: options.path, sets: options.sets, environment: ProcessEnvironment.variables())
+            Terminal.print(check.output, terminator: "")
+            if check.exitCode != 0 { throw Exit(code: check.exitCode) }
+        case .configReference: Terminal.print(ReferenceFile.text(), terminator: "")
+        case .mappingCheck(let options): try MappingCommand.check(options)
+        case .mappingTry(let options): try MappingCommand.attempt(options)
+        case .listen(let options): try ListenCommand.run(options)
+        }
+    }
+}
+
+/// How a command ends when not well.
+struct Exit: Error {
+    var code: Int32
+    /// One line for stderr; nil when everything was said already.
+    var message: String?
+
+    init(code: Int32, message: String? = nil) {
+        self.code = code
+        self.message = message
+    }
+
+    static func failure(_ message: String) -> Exit { Exit(code: 1, message: message) }
+    static func configuration(_ message: String) -> Exit { Exit(code: 2, message: message) }
+}
+
+extension LoadedConfiguration {
+    /// Loads as an option says; faults go to stderr, all of them.
+    static func load(
+        _ options: ConfigurationOptions, needs: ConfigurationRequest.Needs
+    ) throws(Exit) -> LoadedConfiguration {
+        do throws(ConfigurationFaults) {
+            let loaded = try ConfigurationLoader.load(options.request(needs: needs))
+            for warning in loaded.warnings { Terminal.error("warning: \(warning)") }
+            return loaded
+        } catch {
+            for warning in error.warnings { Terminal.error("warning: \(warning)") }
+            for fault in error.faults { Terminal.error(fault.description) }
+            throw .configuration("the configuration has \(error.faults.count == 1 ? "1 fault" : "\(error.faults.count) faults")")
+        }
+    }
+
+    var kafka: KafkaConfiguration { KafkaConfiguration(settings.kafka.pairs) }
+
+    var secretBox: SecretBox? {
+        secretKeys.map { SecretBox(keys: $0.keys.map { SecretBox.Key(id: $0.id, bytes: $0.bytes) }) }
+    }
+
+    /// The compiled mapping files; faults go to stderr, all of them.
+    func mappingPlans() throws(Exit) -> [MappingPlan] {
+        let (plans, faults) = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix)
+        guard faults.isEmpty else {
+            for fault in faults { Terminal.error(fault.description) }
+            throw .configuration("the mappings have \(faults.count == 1 ? "1 fault" : "\(faults.count) faults")")
+        }
+        return plans
+    }
+}

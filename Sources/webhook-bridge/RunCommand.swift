@@ -1,0 +1,52 @@
+// `run`: the bridge until SIGTERM or SIGINT, then a drain and exit 0.
+internal import Bridge
+internal import Configuration
+internal import Core
+internal import Glibc
+internal import Runtime
+internal import Synchronization
+
+enum RunCommand {
+    static func run(_ options: RunOptions) throws(Exit) {
+        let signals = StopSignals()
+        var needs: ConfigurationRequest.Needs = .all
+        if let roles = options.roles.map({ Set($0) }) {
+            if roles.isDisjoint(with: BridgeConfiguration.rolesWithSecrets) { needs.remove(.secrets) }
+            if !roles.contains(.translate) { needs.remove(.mappings) }
+        }
+        let loaded = try LoadedConfiguration.load(options.configuration, needs: needs)
+        let roles = Set(options.roles ?? Role.defaults(mailIsConfigured: loaded.settings.mail.isConfigured))
+        let plans = roles.contains(.translate) ? try loaded.mappingPlans() : []
+        let bridge = Bridge(
+            BridgeConfiguration(settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox))
+        try serve(bridge) { signals.wait(milliseconds: 100) }
+    }
+
+    /// Starts a bridge, and stops it when `isOver` says so or it cannot go on.
+    static func serve(_ bridge: Bridge, until isOver: () -> Bool) throws(Exit) {
+        let outcome = Mutex<BridgeFault?>(nil)
+        let starter = OwnedThread(name: "start") {
+            do throws(BridgeFault) { try bridge.start() } catch { outcome.withLock { $0 = error } }
+        }
+        var fault: BridgeFault?
+        while !isOver() {
+            fault = outcome.withLock { $0 } ?? bridge.fault
+            if fault != nil { break }
+        }
+        Log.info("stopping")
+        endIfStuck()
+        bridge.stop()
+        starter.join()
+        Log.info("stopped")
+        if let fault { throw Exit(code: fault.isConfiguration ? 2 : 1, message: fault.description) }
+    }
+
+    /// Closing a client can hang in the library; what was committed is committed, so leaving hard loses nothing.
+    private static func endIfStuck() {
+        _ = OwnedThread(name: "stop-watchdog") {
+            sleep(30)
+            Log.error("stopping took longer than 30 s; leaving without it")
+            _exit(1)
+        }
+    }
+}
