@@ -128,7 +128,8 @@ import Testing
                 guard let slot = (Array(busy.keys) + Array(idle)).randomElement(using: &generator) else { continue }
                 close(slot)
             default:
-                if let gone = waiting.keys.randomElement(using: &generator), let key = waiting.removeValue(forKey: gone) {
+                if let gone = waiting.keys.randomElement(using: &generator), let key = waiting.removeValue(forKey: gone)
+                {
                     pool.cancelWaiting(gone, key: Self.key(key))
                 }
                 while let slot = pool.takeExpired(now: now) { #expect(idle.remove(slot) != nil) }

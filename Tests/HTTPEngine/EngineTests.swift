@@ -6,7 +6,9 @@ import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct EngineTests {
-    private func url(_ server: ScriptedServer, _ path: String = "/hook?a=b") -> String { "http://127.0.0.1:\(server.port)\(path)" }
+    private func url(_ server: ScriptedServer, _ path: String = "/hook?a=b") -> String {
+        "http://127.0.0.1:\(server.port)\(path)"
+    }
 
     @Test func postsOverOneConnection() throws {
         let seen = Mutex<[String]>([])
@@ -22,7 +24,8 @@ import Testing
             let result = try harness.post(url(server), body: "{\"n\":\(number)}")
             #expect(result.outcome == .answered(status: 200))
             #expect(result.cancellation == .none && result.reusedConnection == (number > 0))
-            #expect(result.responseHead.isEmpty && result.bodyPrefix.isEmpty && result.startedAtWall > 1_600_000_000_000)
+            #expect(
+                result.responseHead.isEmpty && result.bodyPrefix.isEmpty && result.startedAtWall > 1_600_000_000_000)
         }
         let expected =
             "POST /hook?a=b HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nUser-Agent: Test\r\nX-A: b\r\nContent-Length: 7\r\n\r\n{\"n\":0}"
@@ -135,7 +138,10 @@ import Testing
         let harness = try Harness { $0.maximumConnectionsPerHost = 8 }
         let endpoint = try Harness.endpoint(url(server))
         harness.engine.submit(
-            (0..<6).map { HTTPRequest(token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [], timeoutMilliseconds: 150) })
+            (0..<6).map {
+                HTTPRequest(
+                    token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [], timeoutMilliseconds: 150)
+            })
         let outcomes = try harness.results(6).map(\.outcome)
         #expect(outcomes.contains(.failed(.connectTimeout)))
         #expect(outcomes.allSatisfy { $0 == .failed(.connectTimeout) || $0 == .failed(.responseTimeout) })
@@ -221,13 +227,29 @@ import Testing
         harness.engine.stop()
     }
 
+    /// Answer and end may be told by the very edge that tells of the connect.
+    @Test func hearsAnAnswerThatComesBeforeTheRequest() throws {
+        let server = ScriptedServer { peer in
+            peer.write("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            if peer.number % 2 == 0 { shutdown(peer.descriptor, Int32(SHUT_WR)) }
+            peer.awaitEnd()
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        for _ in 0..<20 { #expect(try harness.post(url(server)).outcome == .answered(status: 503)) }
+        harness.engine.stop()
+    }
+
     @Test func stopAndCancelGiveEveryRequestAResult() throws {
         let server = ScriptedServer { $0.awaitEnd() }
         defer { server.stop() }
         let harness = try Harness { $0.maximumConnectionsPerHost = 2 }
         let endpoint = try Harness.endpoint(url(server))
         func batch(_ tokens: Range<UInt64>) -> [HTTPRequest] {
-            tokens.map { HTTPRequest(token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [1], timeoutMilliseconds: 60_000) }
+            tokens.map {
+                HTTPRequest(
+                    token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [1], timeoutMilliseconds: 60_000)
+            }
         }
         harness.engine.submit(batch(0..<5))
         try harness.wait("two are on their way") { $0.inFlight == 5 && $0.connects == 2 }

@@ -16,7 +16,10 @@ final class Harness: Sendable {
 
     static let loopback = AddressPolicy(allow: [Network("127.0.0.0/8")!])
 
-    init(threads: Int = 1, policy: AddressPolicy = loopback, _ configure: (inout HTTPEngineConfiguration) -> Void = { _ in }) throws {
+    init(
+        threads: Int = 1, policy: AddressPolicy = loopback,
+        _ configure: (inout HTTPEngineConfiguration) -> Void = { _ in }
+    ) throws {
         var configuration = HTTPEngineConfiguration()
         configuration.policy = policy
         configure(&configuration)
@@ -42,7 +45,9 @@ final class Harness: Sendable {
 
     var resultCount: Int { store.results.withLock { $0.count } }
 
-    static func endpoint(_ url: String, policy: AddressPolicy = loopback, lines: String = "User-Agent: Test\r\n") throws -> HTTPEndpoint {
+    static func endpoint(_ url: String, policy: AddressPolicy = loopback, lines: String = "User-Agent: Test\r\n") throws
+        -> HTTPEndpoint
+    {
         HTTPEndpoint(try EndpointURL(url, allowHTTP: true, policy: policy), fixedLines: Array(lines.utf8))
     }
 

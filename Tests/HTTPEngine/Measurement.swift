@@ -87,7 +87,8 @@ private final class Responder: Sendable {
             freed.signal()
         }
         let endpoint = try Harness.endpoint(
-            "http://127.0.0.1:\(responder.port)/hook", lines: "User-Agent: Learnault-Webhooks/1.0\r\nContent-Type: application/json\r\n")
+            "http://127.0.0.1:\(responder.port)/hook",
+            lines: "User-Agent: Learnault-Webhooks/1.0\r\nContent-Type: application/json\r\n")
         let lines = Array(
             """
             X-Learnault-Event: module.completed\r\nX-Learnault-Delivery: dlv_0123456789abcdef01234567.1\r\n\
@@ -108,7 +109,9 @@ private final class Responder: Sendable {
             if room > 0 {
                 engine.submit(
                     (0..<room).map {
-                        HTTPRequest(token: UInt64(submitted + $0), affinity: 0, endpoint: endpoint, headerLines: lines, body: body)
+                        HTTPRequest(
+                            token: UInt64(submitted + $0), affinity: 0, endpoint: endpoint, headerLines: lines,
+                            body: body)
                     })
                 submitted += room
             }
@@ -118,7 +121,9 @@ private final class Responder: Sendable {
         engine.stop()
         let whole = Self.processorTime() - processorStart
         let own = Double(whole - responder.stop()) / 1000 / Double(total)
-        print("measured: \(connections) connections, \(Int(Double(total) / seconds)) POSTs/s, \((own * 10).rounded() / 10) µs of processor time a POST (engine and caller)")
+        print(
+            "measured: \(connections) connections, \(Int(Double(total) / seconds)) POSTs/s, \((own * 10).rounded() / 10) µs of processor time a POST (engine and caller)"
+        )
         #expect(finished.withLock { $0.failed } == 0)
     }
 

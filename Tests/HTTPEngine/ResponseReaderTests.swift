@@ -30,9 +30,15 @@ import Testing
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, true),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200, true),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, true),
-        ("HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\no\r\n01\r\nk\r\n0\r\nTrailer: x\r\n\r\n", 500, true),
+        (
+            "HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\no\r\n01\r\nk\r\n0\r\nTrailer: x\r\n\r\n", 500,
+            true
+        ),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 200, true),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 X\r\nContent-Length: 0\r\n\r\n", 201, true),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 X\r\nContent-Length: 0\r\n\r\n",
+            201, true
+        ),
         ("HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n", 200, false),
         ("HTTP/1.1 200 OK\r\nConnection: x, close\r\nContent-Length: 0\r\n\r\n", 200, false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 200, false),
@@ -77,16 +83,20 @@ import Testing
     }
 
     private static let misbehaviours: [(String, AttemptFailure)] = [
-        ("<html>no status line at all</html>", AttemptFailure.responseMalformed), ("garbage\r\n\r\n", .responseMalformed),
+        ("<html>no status line at all</html>", AttemptFailure.responseMalformed),
+        ("garbage\r\n\r\n", .responseMalformed),
         ("\r\nHTTP/1.1 200 OK\r\n\r\n", .responseMalformed), ("HTTP/2 200\r\n\r\n", .responseMalformed),
         ("HTTP/1.2 200 OK\r\n\r\n", .responseMalformed), ("http/1.1 200 OK\r\n\r\n", .responseMalformed),
         ("HTTP/1.1 99 X\r\n\r\n", .responseMalformed), ("HTTP/1.1 099 X\r\n\r\n", .responseMalformed),
         ("HTTP/1.1 600 X\r\n\r\n", .responseMalformed), ("HTTP/1.1 999999 X\r\n\r\n", .responseMalformed),
         ("HTTP/1.1 2x0 X\r\n\r\n", .responseMalformed), ("HTTP/1.1  200 X\r\n\r\n", .responseMalformed),
         ("HTTP/1.1 101 Switching\r\n\r\n", .responseMalformed),
-        ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", .responseMalformed), ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", .responseMalformed),
-        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", .responseMalformed), ("HTTP/1.1 200 OK\r\n: x\r\n\r\n", .responseMalformed),
-        ("HTTP/1.1 200 OK\r\nA : x\r\n\r\n", .responseMalformed), ("HTTP/1.1 200 OK\r\nA: x\r\n folded\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 200 OK\r\n: x\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 200 OK\r\nA : x\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 200 OK\r\nA: x\r\n folded\r\n\r\n", .responseMalformed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", .responseMalformed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nx", .responseMalformed),
         ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", .responseMalformed),
@@ -98,7 +108,8 @@ import Testing
         ("HTTP/1.1 200 OK\r\nA: " + flood("x", 20_000), .responseHeadTooLarge),
         ("HTTP/1.1 200 " + flood("x", 20_000), .responseHeadTooLarge),
         (flood("HTTP/1.1 100 Continue\r\n\r\n", 9), .tooManyInterimResponses),
-        ("", .connectionClosed), ("HTTP/1.1 200 OK\r\nContent-Le", .connectionClosed), ("HTTP/1.1 20", .connectionClosed),
+        ("", .connectionClosed), ("HTTP/1.1 200 OK\r\nContent-Le", .connectionClosed),
+        ("HTTP/1.1 20", .connectionClosed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", .connectionClosed),
         (flood("HTTP/1.1 100 Continue\r\n\r\n", 8), .connectionClosed),
     ]
@@ -123,14 +134,16 @@ import Testing
     }
 
     @Test func bytesAfterTheBodyCostTheConnection() {
-        let (reader, verdict) = read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200", chunk: 1 << 20, closes: false)
+        let (reader, verdict) = read(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200", chunk: 1 << 20, closes: false)
         #expect(verdict == .complete && reader.status == 200 && !reader.isReusable)
     }
 
     @Test func keepsABoundedPartOfAFailure() {
         let text = "HTTP/1.1 500 Oops\r\nX: y\r\nContent-Length: 3000\r\n\r\n" + flood("e", 3000)
         let (reader, _) = read(text, chunk: 100, closes: false)
-        #expect(String(decoding: reader.keptHead, as: UTF8.self) == "HTTP/1.1 500 Oops\r\nX: y\r\nContent-Length: 3000\r\n")
+        #expect(
+            String(decoding: reader.keptHead, as: UTF8.self) == "HTTP/1.1 500 Oops\r\nX: y\r\nContent-Length: 3000\r\n")
         #expect(reader.keptBody == Array(repeating: UInt8(ascii: "e"), count: 1024))
         let (success, _) = read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", chunk: 100, closes: false)
         #expect(success.keptHead.isEmpty && success.keptBody.isEmpty)
@@ -142,13 +155,15 @@ import Testing
         ("Thu, 99 Jan 1970 00:16:50 GMT", nil),
     ])
     func readsRetryAfter(_ value: String, _ seconds: Int?) {
-        let (reader, _) = read("HTTP/1.1 503 X\r\nRetry-After: \(value)\r\nContent-Length: 0\r\n\r\n", chunk: 5, closes: false)
+        let (reader, _) = read(
+            "HTTP/1.1 503 X\r\nRetry-After: \(value)\r\nContent-Length: 0\r\n\r\n", chunk: 5, closes: false)
         #expect(reader.retryAfter?.seconds(atWallMilliseconds: 1_000_000) == seconds)
     }
 
     @Test func knowsTheCalendar() {
         let (reader, _) = read(
-            "HTTP/1.1 503 X\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", chunk: 99, closes: false)
+            "HTTP/1.1 503 X\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", chunk: 99,
+            closes: false)
         #expect(reader.retryAfter == .date(784_111_777))
     }
 
@@ -162,7 +177,8 @@ import Testing
     @Test func survivesMutations() {
         var generator = SystemRandomNumberGenerator()
         let seeds = [
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
             "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 204 N\r\nConnection: close\r\n\r\n",
         ]
         let alphabet = Array("\r\n\0 :;,0129afHTP/.xX\u{7f}".utf8)

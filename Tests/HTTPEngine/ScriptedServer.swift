@@ -25,9 +25,10 @@ final class Peer {
         while true {
             if let end = unread.firstRange(of: Array("\r\n\r\n".utf8)) {
                 let head = String(decoding: unread[..<end.upperBound], as: UTF8.self)
-                let length = head.split(separator: "\r\n").lazy.compactMap { line in
-                    line.lowercased().hasPrefix("content-length: ") ? Int(line.dropFirst(16)) : nil
-                }.first ?? 0
+                let length =
+                    head.split(separator: "\r\n").lazy.compactMap { line in
+                        line.lowercased().hasPrefix("content-length: ") ? Int(line.dropFirst(16)) : nil
+                    }.first ?? 0
                 while unread.count < end.upperBound + length { guard fill() else { return nil } }
                 let whole = String(decoding: unread[..<(end.upperBound + length)], as: UTF8.self)
                 unread.removeFirst(end.upperBound + length)
@@ -85,7 +86,8 @@ final class ScriptedServer: Sendable {
     let port: UInt16
     private let listener: Int32
     private let script: @Sendable (Peer) -> Void
-    private let tls: TLS?
+    /// One for all connections, so that sessions are resumed.
+    private let tls: ServerTLS?
     private let open = Mutex<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
     private let accepted = Mutex(0)
     private let acceptor = Mutex<OwnedThread?>(nil)
@@ -93,7 +95,7 @@ final class ScriptedServer: Sendable {
     var connections: Int { accepted.withLock { $0 } }
 
     init(tls: TLS? = nil, backlog: Int32 = 128, accepts: Bool = true, _ script: @escaping @Sendable (Peer) -> Void) {
-        self.tls = tls
+        self.tls = tls.map(ServerTLS.init)
         self.script = script
         (listener, port) = Self.listen(backlog)
         guard accepts else { return }
@@ -141,12 +143,7 @@ final class ScriptedServer: Sendable {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         let peer = Peer(descriptor, number: number)
         if let tls {
-            guard let context = SSL_CTX_new(TLS_server_method()) else { return }
-            defer { SSL_CTX_free(context) }
-            SSL_CTX_use_certificate_file(context, tls.certificate, SSL_FILETYPE_PEM)
-            SSL_CTX_use_PrivateKey_file(context, tls.key, SSL_FILETYPE_PEM)
-            SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(tls.maximumVersion), nil)
-            peer.ssl = SSL_new(context)
+            peer.ssl = SSL_new(tls.context)
             SSL_set_fd(peer.ssl, descriptor)
             if SSL_accept(peer.ssl) == 1 { script(peer) }
         } else {
@@ -172,6 +169,21 @@ final class ScriptedServer: Sendable {
         for thread in threads { thread.join() }
         close(listener)
     }
+}
+
+private final class ServerTLS: @unchecked Sendable {
+    // @unchecked: OpenSSL's contexts may be shared between threads once they are set up.
+    let context: OpaquePointer
+
+    init(_ tls: ScriptedServer.TLS) {
+        guard let context = SSL_CTX_new(TLS_server_method()) else { preconditionFailure("no TLS") }
+        self.context = context
+        SSL_CTX_use_certificate_file(context, tls.certificate, SSL_FILETYPE_PEM)
+        SSL_CTX_use_PrivateKey_file(context, tls.key, SSL_FILETYPE_PEM)
+        SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(tls.maximumVersion), nil)
+    }
+
+    deinit { SSL_CTX_free(context) }
 }
 
 extension Array where Element: Equatable {

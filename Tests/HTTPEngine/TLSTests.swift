@@ -41,7 +41,9 @@ final class Certificates: Sendable {
 }
 
 @Suite(.timeLimit(.minutes(2))) struct TLSTests {
-    private func harness() throws -> Harness { try Harness { $0.authoritiesFile = Certificates.shared.folder + "/ca.pem" } }
+    private func harness() throws -> Harness {
+        try Harness { $0.authoritiesFile = Certificates.shared.folder + "/ca.pem" }
+    }
 
     private static let polite: @Sendable (Peer) -> Void = { peer in
         while let request = peer.request() {
@@ -60,14 +62,15 @@ final class Certificates: Sendable {
         #expect(reused.outcome == .answered(status: 200) && reused.reusedConnection)
         let counters = harness.engine.counters
         #expect(counters.tlsHandshakes == 1)
-        // Each connection has a server-side context of its own here, so resumption falls back to a full handshake.
         let again = try harness.post(url + "/b")
         #expect(again.outcome == .answered(status: 200) && !again.reusedConnection)
+        #expect(harness.engine.counters.tlsResumptions == 1)
         harness.engine.stop()
     }
 
     @Test(arguments: [
-        ("other", AttemptFailure.tlsWrongHost), ("expired", .tlsExpired), ("noname", .tlsWrongHost), ("own", .tlsUntrusted),
+        ("other", AttemptFailure.tlsWrongHost), ("expired", .tlsExpired), ("noname", .tlsWrongHost),
+        ("own", .tlsUntrusted),
     ])
     func refuses(_ certificate: String, _ failure: AttemptFailure) throws {
         let requests = Mutex(0)
