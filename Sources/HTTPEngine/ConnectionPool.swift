@@ -168,6 +168,14 @@ package struct ConnectionPool: Sendable {
         return slot
     }
 
+    /// The connection idle longest, to make room for another; it is forgotten here, the caller closes it.
+    package mutating func takeOldestIdle() -> Int? {
+        guard oldestIdle != Self.none else { return nil }
+        let slot = Int(oldestIdle)
+        forget(slot)
+        return slot
+    }
+
     /// When `takeExpired` is worth a call.
     package var nextExpiry: UInt64? {
         oldestIdle == Self.none ? nil : slots[Int(oldestIdle)].idleSince + limits.idleNanoseconds

@@ -25,7 +25,7 @@ extension EngineThread {
             giveBack(slot)
             return finish(attempt, .failed(.addressDenied))
         }
-        switch Socket.connect(to: key.address, port: key.port, from: configuration.sourceAddress) {
+        switch connect(key) {
         case .failed(let failure):
             giveBack(slot)
             connectFailed(attempt, failure)
@@ -47,6 +47,15 @@ extension EngineThread {
             counters.connects += 1
             shareDeadline(attempt)
         }
+    }
+
+    /// Out of descriptors or ports, an idle connection is worth less than a new one.
+    private func connect(_ key: PoolKey) -> Socket.OpenResult {
+        let source = configuration.sourceAddress
+        let result = Socket.connect(to: key.address, port: key.port, from: source)
+        guard case .exhausted = result, let idle = pool.takeOldestIdle() else { return result }
+        closeForgotten(idle)
+        return Socket.connect(to: key.address, port: key.port, from: source)
     }
 
     /// While there are other addresses, one of them may not use up the time of all.

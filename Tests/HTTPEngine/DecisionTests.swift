@@ -58,6 +58,16 @@ import Testing
         #expect(pool.open == 1 && pool.idle == 1)
     }
 
+    @Test func givesUpTheOneIdleLongest() {
+        var pool = ConnectionPool(limits: Self.limits(total: 10, perKey: 10))
+        for number in 0..<2 { _ = pool.acquire(Self.key(number), attempt: number, now: 0) }
+        #expect(pool.takeOldestIdle() == nil)
+        _ = pool.release(1, now: 1, idleLimit: nil)
+        _ = pool.release(0, now: 2, idleLimit: nil)
+        #expect(pool.takeOldestIdle() == 1)
+        #expect(pool.open == 1 && pool.idle == 1)
+    }
+
     @Test func waitsAtALimitAndIsServedInOrder() {
         var pool = ConnectionPool(limits: Self.limits(total: 2, perKey: 1))
         #expect(pool.acquire(Self.key(1), attempt: 10, now: 0) == .open(slot: 0, evicted: nil))

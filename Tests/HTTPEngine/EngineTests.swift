@@ -148,6 +148,27 @@ import Testing
         harness.engine.stop()
     }
 
+    /// Our own queue is no fault of the receiver: who got no connection made no attempt, who got one has all its time.
+    @Test func waitingForAConnectionIsNotHeldAgainstTheReceiver() throws {
+        let server = ScriptedServer { peer in
+            _ = peer.request()
+            peer.awaitEnd()
+        }
+        defer { server.stop() }
+        let harness = try Harness { $0.maximumConnectionsPerHost = 1 }
+        let endpoint = try Harness.endpoint(url(server))
+        harness.engine.submit(
+            [(UInt64(0), 200), (1, 400), (2, 100)].map {
+                HTTPRequest(
+                    token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [], timeoutMilliseconds: $1)
+            })
+        let results = try harness.results(3)
+        #expect(results[0].outcome == .failed(.responseTimeout))
+        #expect(results[1].outcome == .failed(.responseTimeout) && results[1].durationMicroseconds >= 400_000)
+        #expect(results[1].cancellation == .none && results[2].cancellation == .beforeSending)
+        harness.engine.stop()
+    }
+
     /// The status stands once the head is complete, whatever follows.
     @Test func aBodyNeverUndoesASuccess() throws {
         let server = ScriptedServer { peer in
