@@ -113,7 +113,9 @@ package struct ConnectionPool: Sendable {
             }
             position -= 1
         }
-        if groups[group].open < limits.perKey, open < limits.total { return .open(slot: take(group, now), evicted: nil) }
+        if groups[group].open < limits.perKey, open < limits.total {
+            return .open(slot: take(group, now), evicted: nil)
+        }
         let evictable =
             groups[group].open >= limits.perKey
             ? groups[group].idle.first : oldestIdle == Self.none ? nil : Int(oldestIdle)
@@ -162,6 +164,14 @@ package struct ConnectionPool: Sendable {
         guard oldestIdle != Self.none else { return nil }
         let slot = Int(oldestIdle)
         guard now - slots[slot].idleSince >= limits.idleNanoseconds else { return nil }
+        forget(slot)
+        return slot
+    }
+
+    /// The connection idle longest, to make room for another; it is forgotten here, the caller closes it.
+    package mutating func takeOldestIdle() -> Int? {
+        guard oldestIdle != Self.none else { return nil }
+        let slot = Int(oldestIdle)
         forget(slot)
         return slot
     }
@@ -231,7 +241,9 @@ package struct ConnectionPool: Sendable {
     private mutating func nextWaiting(preferring group: Int, now: UInt64) -> Next? {
         if heldBack.isEmpty {
             // Nobody else waits for the total, so the closed one's own group is the only candidate.
-            guard !groups[group].waiting.isEmpty, groups[group].open < limits.perKey, open < limits.total else { return nil }
+            guard !groups[group].waiting.isEmpty, groups[group].open < limits.perKey, open < limits.total else {
+                return nil
+            }
             return Next(attempt: groups[group].waiting.removeFirst(), slot: take(group, now))
         }
         if !groups[group].waiting.isEmpty, groups[group].open < limits.perKey { queue(group) }

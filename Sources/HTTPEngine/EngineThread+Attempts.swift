@@ -30,7 +30,7 @@ extension EngineThread {
         return attempt
     }
 
-    private func isAllowed(_ address: IPAddress, _ port: UInt16) -> Bool {
+    func isAllowed(_ address: IPAddress, _ port: UInt16) -> Bool {
         if case .denied = policy.judge(address, port: port) {
             counters.addressesDenied += 1
             return false
@@ -69,7 +69,8 @@ extension EngineThread {
             for address in addresses where !isAllowed(address, url.port) {
                 return finish(attempt, .failed(.addressDenied))
             }
-            attempt.addresses = addresses.count > Self.maximumAddresses ? Array(addresses.prefix(Self.maximumAddresses)) : addresses
+            attempt.addresses =
+                addresses.count > Self.maximumAddresses ? Array(addresses.prefix(Self.maximumAddresses)) : addresses
             let keys = attempt.addresses.map { PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: $0) }
             attempt.nextAddress = 1
             attempt.key = keys[0]
@@ -148,7 +149,8 @@ extension EngineThread {
         switch attempt.phase {
         case .connecting: connectFailed(attempt, .connectTimeout)
         case .handshaking: finish(attempt, .failed(.tlsTimeout))
-        default: finish(attempt, status.map { .answered(status: $0) } ?? .failed(.responseTimeout), .none, connection.reader)
+        default:
+            finish(attempt, status.map { .answered(status: $0) } ?? .failed(.responseTimeout), .none, connection.reader)
         }
     }
 
@@ -187,7 +189,8 @@ extension EngineThread {
 
     /// The result, unless it is out already, and the end of the attempt.
     func finish(
-        _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none, _ reader: ResponseReader? = nil
+        _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none,
+        _ reader: ResponseReader? = nil
     ) {
         if !attempt.isEmitted { emit(attempt, outcome, cancellation, reader) }
         wheel.cancel(attempt.index)
@@ -196,7 +199,8 @@ extension EngineThread {
     }
 
     func emit(
-        _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none, _ reader: ResponseReader? = nil
+        _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none,
+        _ reader: ResponseReader? = nil
     ) {
         guard let token = attempt.request?.token else { preconditionFailure("a result without a request") }
         attempt.isEmitted = true
@@ -207,7 +211,8 @@ extension EngineThread {
                 token: token, outcome: outcome, cancellation: cancellation, startedAtWall: attempt.startedAtWall,
                 durationMicroseconds: Int((now - attempt.startedAt) / 1000),
                 retryAfterSeconds: reader?.retryAfter?.seconds(atWallMilliseconds: time),
-                responseHead: reader?.keptHead ?? [], bodyPrefix: reader?.keptBody ?? [], reusedConnection: attempt.isReused))
+                responseHead: reader?.keptHead ?? [], bodyPrefix: reader?.keptBody ?? [],
+                reusedConnection: attempt.isReused))
     }
 
     /// For a request that came when the engine had stopped.

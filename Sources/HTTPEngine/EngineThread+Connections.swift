@@ -20,7 +20,12 @@ extension EngineThread {
     func open(_ attempt: Attempt, _ slot: Int) {
         guard let key = attempt.key else { preconditionFailure("an attempt without an address") }
         attempt.phase = .connecting
-        switch Socket.connect(to: key.address, port: key.port, from: configuration.sourceAddress) {
+        // It may have waited, and the policy changed meanwhile.
+        guard isAllowed(key.address, key.port) else {
+            giveBack(slot)
+            return finish(attempt, .failed(.addressDenied))
+        }
+        switch connect(key) {
         case .failed(let failure):
             giveBack(slot)
             connectFailed(attempt, failure)
@@ -42,6 +47,15 @@ extension EngineThread {
             counters.connects += 1
             shareDeadline(attempt)
         }
+    }
+
+    /// Out of descriptors or ports, an idle connection is worth less than a new one.
+    private func connect(_ key: PoolKey) -> Socket.OpenResult {
+        let source = configuration.sourceAddress
+        let result = Socket.connect(to: key.address, port: key.port, from: source)
+        guard case .exhausted = result, let idle = pool.takeOldestIdle() else { return result }
+        closeForgotten(idle)
+        return Socket.connect(to: key.address, port: key.port, from: source)
     }
 
     /// While there are other addresses, one of them may not use up the time of all.
@@ -85,19 +99,34 @@ extension EngineThread {
         switch connection.phase {
         case .connecting:
             guard flags.isWritable || flags.hasEnded else { return }
-            guard let failure = Socket.connectFailure(connection.descriptor) else { return established(connection) }
+            guard let failure = Socket.connectFailure(connection.descriptor) else {
+                established(connection)
+                return receiveEarly(connection, flags)
+            }
             guard let attempt = connection.attempt else { return }
             detach(connection)
             drop(connection)
             connectFailed(attempt, failure)
-        case .handshaking: shakeHands(connection)
+        case .handshaking:
+            shakeHands(connection)
+            receiveEarly(connection, flags)
         case .exchanging:
             if !connection.isSent, !connection.flush() { return writeFailed(connection) }
             // For TLS either direction may be what a read waits for.
-            if flags.isReadable || flags.hasEnded || connection.tls != nil { receive(connection, hasEnded: flags.hasEnded) }
+            if flags.isReadable || flags.hasEnded || connection.tls != nil {
+                receive(connection, hasEnded: flags.hasEnded)
+            }
         case .idle:
             if flags.isReadable || flags.hasEnded { disturbed(connection, flags) }
         }
+    }
+
+    /// The edge that told of the connect or the handshake may also have told of bytes or an end; it is not told again.
+    private func receiveEarly(_ connection: Connection, _ flags: PollFlags) {
+        guard connections[connection.slot] === connection, connection.phase == .exchanging,
+            flags.isReadable || flags.hasEnded
+        else { return }
+        receive(connection, hasEnded: flags.hasEnded)
     }
 
     /// An idle connection must be silent; only TLS has things to say of its own (session tickets).
@@ -168,7 +197,9 @@ extension EngineThread {
         connection.unsentStart = 0
         let attempt = connection.attempt
         receive(connection, hasEnded: true)
-        if let attempt, connection.attempt === attempt, attempt.connection === connection { lost(connection, .connectionReset) }
+        if let attempt, connection.attempt === attempt, attempt.connection === connection {
+            lost(connection, .connectionReset)
+        }
     }
 
     private func receive(_ connection: Connection, hasEnded: Bool) {

@@ -41,7 +41,8 @@ final class EngineThread {
     private var messages: [EngineMessage] = []
     private var isStopping = false
 
-    init(_ shard: EngineShard, _ configuration: HTTPEngineConfiguration, limits: ConnectionPool.Limits, tls: TLSContext) {
+    init(_ shard: EngineShard, _ configuration: HTTPEngineConfiguration, limits: ConnectionPool.Limits, tls: TLSContext)
+    {
         self.shard = shard
         self.configuration = configuration
         self.tls = tls

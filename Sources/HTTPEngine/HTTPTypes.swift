@@ -28,7 +28,8 @@ package struct HTTPRequest: Sendable {
     /// Header lines of this attempt, each ended by CRLF. The engine adds `Content-Length` and the empty line.
     package var headerLines: [UInt8]
     package var body: [UInt8]
-    /// For DNS, connect, TLS, request and response head together.
+    /// For DNS, connect, TLS, request and response head together; waiting for a free connection is not counted, but
+    /// takes no longer than this either.
     package var timeoutMilliseconds: Int
 
     package init(
@@ -46,12 +47,13 @@ package struct HTTPRequest: Sendable {
 
 /// What one attempt came to. Every submitted request gets exactly one.
 package struct HTTPResult: Sendable {
-    /// Why the engine itself ended an attempt.
+    /// Whether the engine itself ended the request, for a reason that is not the receiver's.
     package enum Cancellation: Sendable, Equatable {
         case none
-        /// No byte of the request was written: this was no attempt, the receiver knows nothing of it.
+        /// Stopped, out of our own descriptors or ports, or no connection became free within the time limit. No byte of
+        /// the request was written: this was no attempt, and `outcome` is not to be held against the receiver.
         case beforeSending
-        /// The receiver may have got it.
+        /// Stopped under way; the receiver may have got it.
         case afterSending
     }
 

@@ -56,7 +56,8 @@ struct Poller: ~Copyable {
 
     /// Registered once with edge triggers for both directions: no further call however the connection is used.
     func addEdge(_ socket: Int32, _ tag: PollTag) -> Bool {
-        control(EPOLL_CTL_ADD, socket, EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue, tag)
+        control(
+            EPOLL_CTL_ADD, socket, EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue, tag)
     }
 
     func add(_ socket: Int32, readable: Bool, writable: Bool, _ tag: PollTag) {

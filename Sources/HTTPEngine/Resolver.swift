@@ -123,7 +123,9 @@ final class Resolver {
     private static func address(_ name: UnsafeMutablePointer<sockaddr>) -> IPAddress? {
         switch Int32(name.pointee.sa_family) {
         case AF_INET:
-            name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { IPAddress(v4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr)) }
+            name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                IPAddress(v4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr))
+            }
         case AF_INET6:
             name.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
                 withUnsafeBytes(of: $0.pointee.sin6_addr) { IPAddress(bytes: $0) }

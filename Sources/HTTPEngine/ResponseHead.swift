@@ -58,7 +58,9 @@ struct ResponseHead: Sendable {
             } else if Self.equal(name, "keep-alive") {
                 Self.eachElement(value) { element in
                     let prefix: StaticString = "timeout="
-                    guard element.count > 8, Self.equal(UnsafeRawBufferPointer(rebasing: element[..<8]), prefix) else { return }
+                    guard element.count > 8, Self.equal(UnsafeRawBufferPointer(rebasing: element[..<8]), prefix) else {
+                        return
+                    }
                     keepAliveSeconds = Self.decimal(UnsafeRawBufferPointer(rebasing: element[8...]))
                 }
             }
@@ -118,7 +120,8 @@ struct ResponseHead: Sendable {
 
     /// No NUL and no CR: either makes readers disagree about where a line ends.
     private static func isClean(_ line: UnsafeRawBufferPointer) -> Bool {
-        line.isEmpty || memchr(line.baseAddress!, 0, line.count) == nil && memchr(line.baseAddress!, 0x0d, line.count) == nil
+        line.isEmpty
+            || memchr(line.baseAddress!, 0, line.count) == nil && memchr(line.baseAddress!, 0x0d, line.count) == nil
     }
 
     /// Where the leading token ends.

@@ -208,7 +208,9 @@ package struct ResponseReader: Sendable {
             phase = .untilClose
         }
         // Of a success nothing is kept: a body too large to be read for reuse is not read at all.
-        if isSuccess, !bodyIsWhole, !head.keepsAlive || head.contentLength ?? 0 > Self.maximumBodyBytes { phase = .done }
+        if isSuccess, !bodyIsWhole, !head.keepsAlive || head.contentLength ?? 0 > Self.maximumBodyBytes {
+            phase = .done
+        }
     }
 
     // MARK: Body

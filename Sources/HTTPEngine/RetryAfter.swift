@@ -32,13 +32,16 @@ package enum RetryAfter: Equatable, Sendable {
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form senders must use.
     private static func fixedDate(_ bytes: UnsafeRawBufferPointer) -> Int64? {
-        guard bytes.count == 29, bytes[3] == 0x2c, bytes[19] == 0x3a, bytes[22] == 0x3a, bytes[26] == 0x47 else { return nil }
+        guard bytes.count == 29, bytes[3] == 0x2c, bytes[19] == 0x3a, bytes[22] == 0x3a, bytes[26] == 0x47 else {
+            return nil
+        }
         func number(_ start: Int, _ count: Int) -> Int? {
             ResponseHead.decimal(UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))
         }
         let month = months.firstIndex { name in (0..<3).allSatisfy { bytes[8 + $0] == name.utf8Start[$0] } }
         guard let day = number(5, 2), let month, let year = number(12, 4), let hour = number(17, 2),
-            let minute = number(20, 2), let second = number(23, 2), (1...31).contains(day), (1970...9999).contains(year),
+            let minute = number(20, 2), let second = number(23, 2), (1...31).contains(day),
+            (1970...9999).contains(year),
             hour < 24, minute < 60, second <= 60
         else { return nil }
         // Days since 1970 in the Gregorian calendar, counted in years that begin with March.

@@ -38,7 +38,9 @@ enum Socket {
                 return .exhausted
             }
         }
-        if withSocketAddress(address, port, { Glibc.connect(descriptor, $0, $1) }) == 0 { return .connecting(descriptor) }
+        if withSocketAddress(address, port, { Glibc.connect(descriptor, $0, $1) }) == 0 {
+            return .connecting(descriptor)
+        }
         switch errno {
         case EINPROGRESS: return .connecting(descriptor)
         case EADDRNOTAVAIL, EAGAIN, ENOBUFS, ENOMEM:
@@ -86,7 +88,9 @@ enum Socket {
     }
 
     /// Head and body in one call, without copying the body.
-    static func write(_ descriptor: Int32, _ head: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer) -> TransferResult {
+    static func write(_ descriptor: Int32, _ head: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer)
+        -> TransferResult
+    {
         while true {
             let count = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { parts in
                 parts[0] = iovec(iov_base: UnsafeMutableRawPointer(mutating: head.baseAddress), iov_len: head.count)
@@ -108,7 +112,9 @@ enum Socket {
             name.sin_port = port.bigEndian
             name.sin_addr.s_addr = v4.bigEndian
             return withUnsafePointer(to: &name) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
         }
         var name = sockaddr_in6()
@@ -116,7 +122,9 @@ enum Socket {
         name.sin6_port = port.bigEndian
         withUnsafeMutableBytes(of: &name.sin6_addr) { $0.copyBytes(from: address.bytes) }
         return withUnsafePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+            }
         }
     }
 }

@@ -20,11 +20,13 @@ final class TLSContext: @unchecked Sendable {
         copenssl_set_min_tls_1_2(context)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
         // A close without close_notify is judged by HTTP's framing, not as a fault of TLS.
-        SSL_CTX_set_options(context, copenssl_ignore_unexpected_eof() | copenssl_no_compression() | copenssl_no_renegotiation())
+        SSL_CTX_set_options(
+            context, copenssl_ignore_unexpected_eof() | copenssl_no_compression() | copenssl_no_renegotiation())
         copenssl_set_mode(context, copenssl_write_modes())
         copenssl_set_read_ahead(context)
         let loaded =
-            authoritiesFile.map { SSL_CTX_load_verify_locations(context, $0, nil) } ?? SSL_CTX_set_default_verify_paths(context)
+            authoritiesFile.map { SSL_CTX_load_verify_locations(context, $0, nil) }
+            ?? SSL_CTX_set_default_verify_paths(context)
         guard loaded == 1 else { throw .authoritiesFile(authoritiesFile ?? "system default") }
         let protocols: [UInt8] = [8] + Array("http/1.1".utf8)
         SSL_CTX_set_alpn_protos(context, protocols, UInt32(protocols.count))

@@ -28,11 +28,20 @@ import Testing
         (.uniqueLocal, ["fc00::1", "fdff:ffff::1", "fd00:ec2::254"], []),
         (.linkLocal, ["fe80::1", "febf:ffff::1"], []),
         (.multicast, ["ff00::1", "ff02::1", "ffff::1"], []),
-        (.protocolAssignment, ["2001::", "2001::7f00:1", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"], ["2000::1", "2001:200::"]),
-        (.documentation, ["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"], ["2001:db7:ffff::1", "2001:db9::"]),
+        (
+            .protocolAssignment, ["2001::", "2001::7f00:1", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"],
+            ["2000::1", "2001:200::"]
+        ),
+        (
+            .documentation, ["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
+            ["2001:db7:ffff::1", "2001:db9::"]
+        ),
         (.embeddedIPv4, ["2002::", "2002:7f00:1::", "2002:ffff::1"], ["2001:ffff::1", "2003::"]),
         (.documentation, ["3fff::", "3fff:fff:ffff::1"], ["3ffe:ffff::1", "3fff:1000::"]),
-        (.embeddedIPv4, ["2a00::5efe:10.0.0.1", "2a00::200:5efe:127.0.0.1"], ["2a00::5efe:8.8.8.8", "2a00::1:5efe:127.0.0.1"]),
+        (
+            .embeddedIPv4, ["2a00::5efe:10.0.0.1", "2a00::200:5efe:127.0.0.1"],
+            ["2a00::5efe:8.8.8.8", "2a00::1:5efe:127.0.0.1"]
+        ),
     ]
 
     @Test(arguments: ranges.indices) func judgesJustInsideAndJustOutside(_ row: Int) throws {
@@ -55,7 +64,8 @@ import Testing
     }
 
     @Test func allowWinsOverBothDenyLists() throws {
-        let policy = AddressPolicy(allow: [Network("127.0.0.0/8")!], deny: [Network("127.0.0.1/32")!, Network("8.8.8.0/24")!])
+        let policy = AddressPolicy(
+            allow: [Network("127.0.0.0/8")!], deny: [Network("127.0.0.1/32")!, Network("8.8.8.0/24")!])
         #expect(policy.judge(IPAddress("127.0.0.1")!) == .allowed)
         #expect(policy.judge(IPAddress("8.8.8.8")!) == .denied(.configured))
         #expect(policy.judge(IPAddress("8.8.9.8")!) == .allowed)
@@ -98,8 +108,10 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ".", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.256", "1.2.3.-1", "1.2.3.4 ", "0x7f.0.0.1", "1..2.3", ":", ":::",
-        "1:2", "1:2:3:4:5:6:7:8:9", "1::2::3", "::1%eth0", "[::1]", "12345::", "::1.2.3", "1:2:3:4:5:6:7:1.2.3.4", "1:", ":1",
+        "", ".", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.256", "1.2.3.-1", "1.2.3.4 ", "0x7f.0.0.1", "1..2.3", ":",
+        ":::",
+        "1:2", "1:2:3:4:5:6:7:8:9", "1::2::3", "::1%eth0", "[::1]", "12345::", "::1.2.3", "1:2:3:4:5:6:7:1.2.3.4", "1:",
+        ":1",
         "1:2:3:4:5:6:7:8::", "::g", "::1.2.3.4:1",
     ])
     func refusesOtherText(_ text: String) { #expect(IPAddress(text) == nil) }
@@ -108,12 +120,15 @@ import Testing
         let network = Network("192.0.2.64/26")!
         #expect(network.contains(IPAddress("192.0.2.64")!) && network.contains(IPAddress("192.0.2.127")!))
         #expect(!network.contains(IPAddress("192.0.2.63")!) && !network.contains(IPAddress("192.0.2.128")!))
-        #expect(Network("0.0.0.0/0")!.contains(IPAddress("8.8.8.8")!) && !Network("0.0.0.0/0")!.contains(IPAddress("::1")!))
+        #expect(
+            Network("0.0.0.0/0")!.contains(IPAddress("8.8.8.8")!) && !Network("0.0.0.0/0")!.contains(IPAddress("::1")!))
         #expect(!Network("::/0")!.contains(IPAddress("8.8.8.8")!) && Network("::/0")!.contains(IPAddress("fd00::1")!))
         #expect(Network("fd00::/65")!.contains(IPAddress("fd00::7fff:0:0:1")!))
         #expect(!Network("fd00::/65")!.contains(IPAddress("fd00::8000:0:0:1")!))
         #expect(Network("127.0.0.1")!.description == "127.0.0.1/32")
-        for text in ["", "/8", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/", "10.0.0.0/+8", "::/129", "10.0.0.0/8/8", "fd00::1/8"] {
+        for text in [
+            "", "/8", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/", "10.0.0.0/+8", "::/129", "10.0.0.0/8/8", "fd00::1/8",
+        ] {
             #expect(Network(text) == nil, "\(text)")
         }
     }

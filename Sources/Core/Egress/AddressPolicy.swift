@@ -98,7 +98,8 @@ package struct AddressPolicy: Equatable, Sendable {
         guard Self.isLoopback(address) || Self.isUnspecified(address) else { return false }
         return ownListeners.contains { listener in
             listener.port == port
-                && (Self.isUnspecified(listener.address) || Self.isUnspecified(address) && Self.isLoopback(listener.address))
+                && (Self.isUnspecified(listener.address)
+                    || Self.isUnspecified(address) && Self.isLoopback(listener.address))
         }
     }
 

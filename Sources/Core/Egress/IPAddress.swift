@@ -21,7 +21,9 @@ package struct IPAddress: Hashable, Sendable {
         if bytes.count == 4 {
             self.init(v4: bytes.reduce(0) { $0 << 8 | UInt32($1) })
         } else {
-            self.init(high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
+            self.init(
+                high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) },
+                low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
         }
     }
 
@@ -50,7 +52,8 @@ extension IPAddress: CustomStringConvertible {
         if text.contains(UInt8(ascii: ":")) {
             guard let groups = Self.parseV6(text) else { return nil }
             self.init(
-                high: groups[..<4].reduce(0) { $0 << 16 | UInt64($1) }, low: groups[4...].reduce(0) { $0 << 16 | UInt64($1) })
+                high: groups[..<4].reduce(0) { $0 << 16 | UInt64($1) },
+                low: groups[4...].reduce(0) { $0 << 16 | UInt64($1) })
         } else {
             guard let v4 = Self.parseV4(text) else { return nil }
             self.init(v4: v4)
@@ -135,7 +138,9 @@ extension IPAddress: CustomStringConvertible {
             if end - position > max(longest.count, 1) { longest = position..<end }
             position = max(end, position + 1)
         }
-        func text(_ groups: ArraySlice<UInt16>) -> String { groups.map { String($0, radix: 16) }.joined(separator: ":") }
+        func text(_ groups: ArraySlice<UInt16>) -> String {
+            groups.map { String($0, radix: 16) }.joined(separator: ":")
+        }
         guard !longest.isEmpty else { return text(groups[...]) }
         return text(groups[..<longest.lowerBound]) + "::" + text(groups[longest.upperBound...])
     }

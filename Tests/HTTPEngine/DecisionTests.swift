@@ -1,0 +1,212 @@
+// The engine's other pure parts, without sockets: the pool in a random walk, the wheel, the DNS cache, endpoints.
+import Core
+import HTTPEngine
+import Testing
+
+@Suite struct ConnectionPoolTests {
+    private static func key(_ number: Int) -> PoolKey {
+        PoolKey(host: "h\(number)", port: 443, isTLS: true, address: IPAddress(v4: UInt32(number)))
+    }
+    private static func limits(total: Int, perKey: Int) -> ConnectionPool.Limits {
+        var limits = ConnectionPool.Limits()
+        limits.total = total
+        limits.perKey = perKey
+        return limits
+    }
+    private static let second: UInt64 = 1_000_000_000
+
+    @Test func reusesTheNewestIdleConnection() {
+        var pool = ConnectionPool(limits: Self.limits(total: 10, perKey: 10))
+        #expect(pool.acquire(Self.key(1), attempt: 0, now: 0) == .open(slot: 0, evicted: nil))
+        #expect(pool.acquire(Self.key(1), attempt: 1, now: 0) == .open(slot: 1, evicted: nil))
+        #expect(pool.release(0, now: 1, idleLimit: nil) == .idle)
+        #expect(pool.release(1, now: 2, idleLimit: nil) == .idle)
+        #expect(pool.acquire(Self.key(1), attempt: 2, now: 3) == .reuse(slot: 1))
+        #expect(pool.acquire(Self.key(1), attempt: 3, now: 3) == .reuse(slot: 0))
+    }
+
+    @Test func keepsKeysApart() {
+        var pool = ConnectionPool(limits: Self.limits(total: 10, perKey: 10))
+        _ = pool.acquire(Self.key(1), attempt: 0, now: 0)
+        _ = pool.release(0, now: 0, idleLimit: nil)
+        #expect(pool.acquire(Self.key(2), attempt: 1, now: 0) == .open(slot: 1, evicted: nil))
+        let sameName = PoolKey(host: "h1", port: 443, isTLS: true, address: IPAddress(v4: 99))
+        #expect(!pool.hasIdle(sameName) && pool.hasIdle(Self.key(1)))
+    }
+
+    @Test func doesNotReuseWhatIsStaleOldOrShortOfItsPromise() {
+        var pool = ConnectionPool(limits: Self.limits(total: 1, perKey: 1))
+        _ = pool.acquire(Self.key(1), attempt: 0, now: 0)
+        #expect(pool.release(0, now: 0, idleLimit: nil) == .idle)
+        #expect(pool.acquire(Self.key(1), attempt: 1, now: 15 * Self.second) == .open(slot: 0, evicted: 0))
+        #expect(pool.release(0, now: 20 * Self.second, idleLimit: 4 * Self.second) == .idle)
+        #expect(pool.acquire(Self.key(1), attempt: 2, now: 24 * Self.second) == .open(slot: 0, evicted: 0))
+        #expect(pool.release(0, now: 400 * Self.second, idleLimit: nil) == .close)
+        #expect(pool.closed(0, now: 400 * Self.second) == nil)
+        #expect(pool.open == 0)
+    }
+
+    @Test func expiresTheIdleOnes() {
+        var pool = ConnectionPool(limits: Self.limits(total: 10, perKey: 10))
+        for number in 0..<3 { _ = pool.acquire(Self.key(number), attempt: number, now: 0) }
+        for number in 0..<3 { _ = pool.release(number, now: UInt64(number) * Self.second, idleLimit: nil) }
+        #expect(pool.nextExpiry == 15 * Self.second)
+        #expect(pool.takeExpired(now: 15 * Self.second - 1) == nil)
+        #expect(pool.takeExpired(now: 16 * Self.second) == 0)
+        #expect(pool.takeExpired(now: 16 * Self.second) == 1)
+        #expect(pool.takeExpired(now: 16 * Self.second) == nil)
+        #expect(pool.open == 1 && pool.idle == 1)
+    }
+
+    @Test func givesUpTheOneIdleLongest() {
+        var pool = ConnectionPool(limits: Self.limits(total: 10, perKey: 10))
+        for number in 0..<2 { _ = pool.acquire(Self.key(number), attempt: number, now: 0) }
+        #expect(pool.takeOldestIdle() == nil)
+        _ = pool.release(1, now: 1, idleLimit: nil)
+        _ = pool.release(0, now: 2, idleLimit: nil)
+        #expect(pool.takeOldestIdle() == 1)
+        #expect(pool.open == 1 && pool.idle == 1)
+    }
+
+    @Test func waitsAtALimitAndIsServedInOrder() {
+        var pool = ConnectionPool(limits: Self.limits(total: 2, perKey: 1))
+        #expect(pool.acquire(Self.key(1), attempt: 10, now: 0) == .open(slot: 0, evicted: nil))
+        #expect(pool.acquire(Self.key(1), attempt: 11, now: 0) == .wait)
+        #expect(pool.acquire(Self.key(2), attempt: 20, now: 0) == .open(slot: 1, evicted: nil))
+        #expect(pool.acquire(Self.key(3), attempt: 30, now: 0) == .wait)
+        #expect(pool.release(0, now: 0, idleLimit: nil) == .handOver(attempt: 11))
+        #expect(pool.release(1, now: 0, idleLimit: nil) == .close)
+        #expect(pool.closed(1, now: 0) == .init(attempt: 30, slot: 1))
+    }
+
+    /// Ten thousand random events; the pool is never over a limit, never lends a connection twice, strands nobody.
+    @Test func walk() {
+        var generator = SystemRandomNumberGenerator()
+        var pool = ConnectionPool(limits: Self.limits(total: 7, perKey: 3))
+        var busy: [Int: Int] = [:]  // slot → key
+        var idle: Set<Int> = []
+        var waiting: [Int: Int] = [:]  // attempt → key
+        var keyOfSlot: [Int: Int] = [:]
+        var attempt = 0
+        var now: UInt64 = 0
+
+        func lend(_ slot: Int, _ key: Int) {
+            #expect(busy[slot] == nil)
+            busy[slot] = key
+            keyOfSlot[slot] = key
+            idle.remove(slot)
+        }
+        func close(_ slot: Int) {
+            busy[slot] = nil
+            idle.remove(slot)
+            guard let next = pool.closed(slot, now: now) else { return }
+            guard let key = waiting.removeValue(forKey: next.attempt) else {
+                Issue.record("a connection for an attempt that does not wait")
+                return
+            }
+            lend(next.slot, key)
+        }
+        for _ in 0..<10_000 {
+            now += UInt64.random(in: 0...Self.second / 2, using: &generator)
+            switch Int.random(in: 0..<10, using: &generator) {
+            case 0..<4:
+                let key = Int.random(in: 0..<5, using: &generator)
+                attempt += 1
+                switch pool.acquire(Self.key(key), attempt: attempt, now: now) {
+                case .reuse(let slot):
+                    #expect(idle.contains(slot) && keyOfSlot[slot] == key)
+                    lend(slot, key)
+                case .open(let slot, let evicted):
+                    if let evicted {
+                        #expect(idle.contains(evicted))
+                        idle.remove(evicted)
+                    }
+                    lend(slot, key)
+                case .wait: waiting[attempt] = key
+                }
+            case 4..<8:
+                guard let slot = busy.keys.randomElement(using: &generator), let key = busy[slot] else { continue }
+                busy[slot] = nil
+                switch pool.release(slot, now: now, idleLimit: Bool.random(using: &generator) ? nil : Self.second) {
+                case .idle: idle.insert(slot)
+                case .handOver(let next):
+                    #expect(waiting.removeValue(forKey: next) == key)
+                    lend(slot, key)
+                case .close: close(slot)
+                }
+            case 8:
+                guard let slot = (Array(busy.keys) + Array(idle)).randomElement(using: &generator) else { continue }
+                close(slot)
+            default:
+                if let gone = waiting.keys.randomElement(using: &generator), let key = waiting.removeValue(forKey: gone)
+                {
+                    pool.cancelWaiting(gone, key: Self.key(key))
+                }
+                while let slot = pool.takeExpired(now: now) { #expect(idle.remove(slot) != nil) }
+            }
+            #expect(pool.open == busy.count + idle.count && pool.idle == idle.count && pool.open <= 7)
+            for key in 0..<5 { #expect(busy.values.count { $0 == key } + idle.count { keyOfSlot[$0] == key } <= 3) }
+            // Who waits does so because of a limit, which only busy connections can hold up.
+            for key in waiting.values { #expect(busy.count == 7 || busy.values.count { $0 == key } == 3) }
+        }
+        while let slot = busy.keys.first { close(slot) }
+        #expect(waiting.isEmpty)
+    }
+}
+
+@Suite struct TimerWheelTests {
+    @Test func firesEachOnceNeverEarlyAndSoon() {
+        var generator = SystemRandomNumberGenerator()
+        var now: UInt64 = 123_456_789_012
+        var wheel = TimerWheel(now: now)
+        var deadlines: [Int: UInt64] = [:]
+        for step in 0..<5000 {
+            let id = Int.random(in: 0..<200, using: &generator)
+            if step % 3 == 0 {
+                wheel.cancel(id)
+                deadlines[id] = nil
+            } else {
+                let deadline = now + UInt64.random(in: 0...20_000_000_000, using: &generator)
+                wheel.set(id, at: deadline)
+                deadlines[id] = deadline
+            }
+            #expect(wheel.count == deadlines.count)
+            if let look = wheel.nextLook(), let first = deadlines.values.min() {
+                #expect(look <= max(first, now) + 4_000_000)
+            }
+            now += UInt64.random(in: 0...(step % 50 == 0 ? 9_000_000_000 : 20_000_000), using: &generator)
+            var due: [Int] = []
+            wheel.expire(now: now, into: &due)
+            for id in due { #expect(deadlines.removeValue(forKey: id).map { $0 <= now } == true) }
+            for deadline in deadlines.values { #expect(deadline + 4_000_000 > now) }
+        }
+    }
+}
+
+@Suite struct DNSCacheTests {
+    private static let second: UInt64 = 1_000_000_000
+    private static let found = Resolution.addresses([IPAddress(v4: 1)])
+
+    @Test(arguments: [(0, 1), (30, 30), (86_400, 60)]) func boundsTheTimeToLive(_ told: Int, _ kept: Int) {
+        var cache = DNSCache()
+        cache.keep(Self.found, for: "a", seconds: told, now: 0)
+        #expect(cache.find("a", now: UInt64(kept) * Self.second - 1) == Self.found)
+        #expect(cache.find("a", now: UInt64(kept) * Self.second) == nil)
+    }
+
+    @Test func keepsOnlyTheCertainFailure() {
+        var cache = DNSCache()
+        cache.keep(.failed(.dnsNotFound), for: "a", seconds: 0, now: 0)
+        cache.keep(.failed(.dnsTimeout), for: "b", seconds: 0, now: 0)
+        #expect(cache.find("a", now: 5 * Self.second - 1) == .failed(.dnsNotFound))
+        #expect(cache.find("a", now: 5 * Self.second) == nil)
+        #expect(cache.find("b", now: 0) == nil)
+    }
+
+    @Test func isBounded() {
+        var cache = DNSCache()
+        for number in 0..<25_000 { cache.keep(Self.found, for: "h\(number)", seconds: 60, now: 0) }
+        #expect(cache.find("h24999", now: 0) == Self.found)
+        #expect(cache.find("h0", now: 0) == nil)
+    }
+}

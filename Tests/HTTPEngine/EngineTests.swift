@@ -1,0 +1,312 @@
+// The whole engine against receivers that behave, that do not, and that are not there.
+import Core
+import Glibc
+import HTTPEngine
+import Synchronization
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct EngineTests {
+    private func url(_ server: ScriptedServer, _ path: String = "/hook?a=b") -> String {
+        "http://127.0.0.1:\(server.port)\(path)"
+    }
+
+    @Test func postsOverOneConnection() throws {
+        let seen = Mutex<[String]>([])
+        let server = ScriptedServer { peer in
+            while let request = peer.request() {
+                seen.withLock { $0.append(request) }
+                peer.answer(200, body: "fine")
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        for number in 0..<3 {
+            let result = try harness.post(url(server), body: "{\"n\":\(number)}")
+            #expect(result.outcome == .answered(status: 200))
+            #expect(result.cancellation == .none && result.reusedConnection == (number > 0))
+            #expect(
+                result.responseHead.isEmpty && result.bodyPrefix.isEmpty && result.startedAtWall > 1_600_000_000_000)
+        }
+        let expected =
+            "POST /hook?a=b HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nUser-Agent: Test\r\nX-A: b\r\nContent-Length: 7\r\n\r\n{\"n\":0}"
+        #expect(seen.withLock { $0.first } == expected)
+        #expect(server.connections == 1)
+        let counters = harness.engine.counters
+        #expect(counters.connects == 1 && counters.reuses == 2)
+        harness.engine.stop()
+    }
+
+    @Test func postsLargeBodiesWhole() throws {
+        let length = Mutex(0)
+        let server = ScriptedServer { peer in
+            while let request = peer.request() {
+                length.withLock { $0 = request.utf8.count }
+                peer.answer()
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server), body: String(repeating: "x", count: 1 << 23))
+        #expect(result.outcome == .answered(status: 200))
+        #expect(length.withLock { $0 } > 1 << 23)
+        harness.engine.stop()
+    }
+
+    @Test func keepsWhatAFailureSaid() throws {
+        let server = ScriptedServer { peer in
+            while peer.request() != nil { peer.answer(503, headers: "Retry-After: 7\r\n", body: "sorry") }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server))
+        #expect(result.outcome == .answered(status: 503))
+        #expect(result.retryAfterSeconds == 7)
+        #expect(String(decoding: result.bodyPrefix, as: UTF8.self) == "sorry")
+        #expect(String(decoding: result.responseHead, as: UTF8.self).hasPrefix("HTTP/1.1 503 X\r\n"))
+        #expect(try harness.post(url(server)).reusedConnection)
+        harness.engine.stop()
+    }
+
+    /// What a receiver writes after the request before it closes, and what becomes of the attempt.
+    @Test(arguments: [
+        ("", AttemptFailure.connectionClosed), ("HTTP/1.1 200 OK\r\nConte", .connectionClosed),
+        ("HTTP/1.1 100 Continue\r\n\r\n", .connectionClosed), ("hello\r\n", .responseMalformed),
+        ("HTTP/1.1 101 Switching\r\n\r\n", .responseMalformed),
+    ])
+    func classifiesHalfAnswers(_ text: String, _ failure: AttemptFailure) throws {
+        let server = ScriptedServer { peer in
+            _ = peer.request()
+            peer.write(text)
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        #expect(try harness.post(url(server)).outcome == .failed(failure))
+        harness.engine.stop()
+    }
+
+    @Test func classifiesFloods() throws {
+        let server = ScriptedServer { peer in
+            guard let request = peer.request() else { return }
+            if request.contains("/headers") {
+                peer.write("HTTP/1.1 200 OK\r\n")
+                while peer.write("X-Flood: yes\r\n") {}
+            } else {
+                while peer.write("HTTP/1.1 100 Continue\r\n\r\n") {}
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        #expect(try harness.post(url(server, "/headers")).outcome == .failed(.responseHeadTooLarge))
+        #expect(try harness.post(url(server, "/interim")).outcome == .failed(.tooManyInterimResponses))
+        harness.engine.stop()
+    }
+
+    @Test func refusedAndReset() throws {
+        let (socket, port) = ScriptedServer.listen(1)
+        close(socket)
+        let server = ScriptedServer { peer in
+            _ = peer.request()
+            peer.reset()
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        #expect(try harness.post("http://127.0.0.1:\(port)/").outcome == .failed(.connectRefused))
+        #expect(try harness.post(url(server)).outcome == .failed(.connectionReset))
+        harness.engine.stop()
+    }
+
+    @Test func timesOutWhileTheAnswerIsMissing() throws {
+        let server = ScriptedServer { peer in
+            guard let request = peer.request() else { return }
+            if request.contains("/half") { peer.write("HTTP/1.1 200 OK\r\n") }
+            peer.awaitEnd()
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server), timeout: 100)
+        #expect(result.outcome == .failed(.responseTimeout))
+        #expect(result.durationMicroseconds >= 100_000 && result.cancellation == .none)
+        #expect(try harness.post(url(server, "/half"), timeout: 100).outcome == .failed(.responseTimeout))
+        try harness.wait("connections closed") { $0.connectionsOpen == 0 && $0.inFlight == 0 }
+        harness.engine.stop()
+    }
+
+    /// A listener whose queue is full answers no SYN.
+    @Test func timesOutInConnect() throws {
+        let server = ScriptedServer(backlog: 0, accepts: false) { _ in }
+        defer { server.stop() }
+        let harness = try Harness { $0.maximumConnectionsPerHost = 8 }
+        let endpoint = try Harness.endpoint(url(server))
+        harness.engine.submit(
+            (0..<6).map {
+                HTTPRequest(
+                    token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [], timeoutMilliseconds: 150)
+            })
+        let outcomes = try harness.results(6).map(\.outcome)
+        #expect(outcomes.contains(.failed(.connectTimeout)))
+        #expect(outcomes.allSatisfy { $0 == .failed(.connectTimeout) || $0 == .failed(.responseTimeout) })
+        harness.engine.stop()
+    }
+
+    /// Our own queue is no fault of the receiver: who got no connection made no attempt, who got one has all its time.
+    @Test func waitingForAConnectionIsNotHeldAgainstTheReceiver() throws {
+        let server = ScriptedServer { peer in
+            _ = peer.request()
+            peer.awaitEnd()
+        }
+        defer { server.stop() }
+        let harness = try Harness { $0.maximumConnectionsPerHost = 1 }
+        let endpoint = try Harness.endpoint(url(server))
+        harness.engine.submit(
+            [(UInt64(0), 200), (1, 400), (2, 100)].map {
+                HTTPRequest(
+                    token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [], timeoutMilliseconds: $1)
+            })
+        let results = try harness.results(3)
+        #expect(results[0].outcome == .failed(.responseTimeout))
+        #expect(results[1].outcome == .failed(.responseTimeout) && results[1].durationMicroseconds >= 400_000)
+        #expect(results[1].cancellation == .none && results[2].cancellation == .beforeSending)
+        harness.engine.stop()
+    }
+
+    /// The status stands once the head is complete, whatever follows.
+    @Test func aBodyNeverUndoesASuccess() throws {
+        let server = ScriptedServer { peer in
+            guard let request = peer.request() else { return }
+            if request.contains("/endless") {
+                peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while peer.write("5\r\nhello\r\n") {}
+            } else if request.contains("/stalls") {
+                peer.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal")
+                peer.awaitEnd()
+            } else if request.contains("/reset") {
+                peer.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal")
+                peer.reset()
+            } else {
+                peer.write("HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\nhal")
+                peer.awaitEnd()
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let endless = try harness.post(url(server, "/endless"))
+        #expect(endless.outcome == .answered(status: 200))
+        let stalls = try harness.post(url(server, "/stalls"), timeout: 3000)
+        #expect(stalls.outcome == .answered(status: 200) && stalls.durationMicroseconds < 2_900_000)
+        #expect(try harness.post(url(server, "/reset")).outcome == .answered(status: 200))
+        let failed = try harness.post(url(server, "/failed"), timeout: 150)
+        #expect(failed.outcome == .answered(status: 500) && failed.bodyPrefix == Array("hal".utf8))
+        try harness.wait("all connections are given up") { $0.connectionsOpen == 0 }
+        #expect(harness.resultCount == 4)
+        harness.engine.stop()
+    }
+
+    /// The request on a dying connection is one failed attempt of its own class; it is never sent again.
+    @Test func aDyingReusedConnectionIsAFailedAttempt() throws {
+        let requests = Mutex(0)
+        let server = ScriptedServer { peer in
+            while peer.request() != nil {
+                let count = requests.withLock { count in
+                    count += 1
+                    return count
+                }
+                if count == 2 { return }
+                if count == 4 { return peer.reset() }
+                peer.answer()
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let outcomes = try (0..<5).map { _ in try harness.post(url(server)) }
+        #expect(outcomes.map(\.outcome.status) == [200, nil, 200, nil, 200])
+        #expect(outcomes[1].outcome == .failed(.reusedConnectionClosed))
+        #expect(outcomes[3].outcome == .failed(.reusedConnectionClosed))
+        #expect(requests.withLock { $0 } == 5)
+        harness.engine.stop()
+    }
+
+    @Test func anIdleConnectionThatSpeaksOrEndsIsClosed() throws {
+        let server = ScriptedServer { peer in
+            guard peer.request() != nil else { return }
+            peer.answer()
+            if peer.number == 0 { peer.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") }
+            if peer.number < 2 { peer.awaitEnd() }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        #expect(try harness.post(url(server)).outcome.isSuccess)
+        try harness.wait("the talker is closed") { $0.connectionsOpen == 0 }
+        #expect(try harness.post(url(server)).outcome.isSuccess)
+        try harness.wait("the silent one is kept") { $0.connectionsIdle == 1 }
+        harness.engine.update(policy: AddressPolicy())
+        try harness.wait("a denied one is closed") { $0.connectionsOpen == 0 }
+        #expect(try harness.post(url(server)).outcome == .failed(.addressDenied))
+        #expect(harness.engine.counters.addressesDenied == 1)
+        harness.engine.update(policy: Harness.loopback)
+        #expect(try harness.post(url(server)).outcome.isSuccess)
+        try harness.wait("the ended one is closed") { $0.connectionsOpen == 0 }
+        harness.engine.stop()
+    }
+
+    /// Answer and end may be told by the very edge that tells of the connect.
+    @Test func hearsAnAnswerThatComesBeforeTheRequest() throws {
+        let server = ScriptedServer { peer in
+            peer.write("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            if peer.number % 2 == 0 { shutdown(peer.descriptor, Int32(SHUT_WR)) }
+            peer.awaitEnd()
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        for _ in 0..<20 { #expect(try harness.post(url(server)).outcome == .answered(status: 503)) }
+        harness.engine.stop()
+    }
+
+    @Test func stopAndCancelGiveEveryRequestAResult() throws {
+        let server = ScriptedServer { $0.awaitEnd() }
+        defer { server.stop() }
+        let harness = try Harness { $0.maximumConnectionsPerHost = 2 }
+        let endpoint = try Harness.endpoint(url(server))
+        func batch(_ tokens: Range<UInt64>) -> [HTTPRequest] {
+            tokens.map {
+                HTTPRequest(
+                    token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [1], timeoutMilliseconds: 60_000)
+            }
+        }
+        harness.engine.submit(batch(0..<5))
+        try harness.wait("two are on their way") { $0.inFlight == 5 && $0.connects == 2 }
+        harness.engine.cancelAll()
+        let cancelled = try harness.results(5)
+        #expect(cancelled.allSatisfy { $0.outcome == .failed(.connectionClosed) && $0.cancellation != .none })
+        #expect(cancelled.count { $0.cancellation == .beforeSending } >= 3)
+        harness.engine.submit(batch(5..<9))
+        harness.engine.stop()
+        #expect(harness.resultCount == 9)
+        harness.engine.submit(batch(9..<11))
+        let all = try harness.results(11)
+        #expect(all.map(\.token) == Array(0..<11))
+        #expect(all[9].cancellation == .beforeSending)
+    }
+
+    @Test(arguments: [1, 3]) func tenThousandOverEightConnections(_ threads: Int) throws {
+        let server = ScriptedServer { peer in
+            while let request = peer.request() { peer.answer(request.hasSuffix("7") ? 500 : 200) }
+        }
+        defer { server.stop() }
+        let harness = try Harness(threads: threads) { $0.maximumConnectionsPerHost = 8 }
+        let endpoint = try Harness.endpoint(url(server))
+        for start in stride(from: UInt64(0), to: 10_000, by: 500) {
+            harness.engine.submit(
+                (start..<start + 500).map {
+                    HTTPRequest(
+                        token: $0, affinity: Int($0), endpoint: endpoint, headerLines: [], body: Array("\($0)".utf8),
+                        timeoutMilliseconds: 30_000)
+                })
+        }
+        let results = try harness.results(10_000)
+        #expect(results.map(\.token) == Array(0..<10_000))
+        #expect(results.allSatisfy { $0.outcome == .answered(status: $0.token % 10 == 7 ? 500 : 200) })
+        #expect(server.connections == 8 * threads)
+        harness.engine.stop()
+        #expect(harness.resultCount == 10_000)
+    }
+}

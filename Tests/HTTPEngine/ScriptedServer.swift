@@ -1,0 +1,198 @@
+// Receivers that do exactly what a test tells them: each connection runs a script on a thread of its own, with plain
+// blocking sockets, optionally inside TLS.
+import CLinux
+import COpenSSL
+import Glibc
+import Runtime
+import Synchronization
+
+/// The receiver's side of one connection.
+final class Peer {
+    let descriptor: Int32
+    /// 0 for the first connection of its server.
+    let number: Int
+    fileprivate var ssl: OpaquePointer?
+    private var unread: [UInt8] = []
+    private(set) var isClosed = false
+
+    fileprivate init(_ descriptor: Int32, number: Int) {
+        self.descriptor = descriptor
+        self.number = number
+    }
+
+    /// Head and body of the next request as text; nil at the end of the connection.
+    func request() -> String? {
+        while true {
+            if let end = unread.firstRange(of: Array("\r\n\r\n".utf8)) {
+                let head = String(decoding: unread[..<end.upperBound], as: UTF8.self)
+                let length =
+                    head.split(separator: "\r\n").lazy.compactMap { line in
+                        line.lowercased().hasPrefix("content-length: ") ? Int(line.dropFirst(16)) : nil
+                    }.first ?? 0
+                while unread.count < end.upperBound + length { guard fill() else { return nil } }
+                let whole = String(decoding: unread[..<(end.upperBound + length)], as: UTF8.self)
+                unread.removeFirst(end.upperBound + length)
+                return whole
+            }
+            guard fill() else { return nil }
+        }
+    }
+
+    private func fill() -> Bool {
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        let count = ssl.map { Int(SSL_read($0, &chunk, 65_536)) } ?? recv(descriptor, &chunk, chunk.count, 0)
+        guard count > 0 else { return false }
+        unread += chunk[..<count]
+        return true
+    }
+
+    @discardableResult func write(_ text: String) -> Bool { write(Array(text.utf8)) }
+
+    @discardableResult func write(_ bytes: [UInt8]) -> Bool {
+        if let ssl { return SSL_write(ssl, bytes, Int32(bytes.count)) > 0 }
+        return send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
+    }
+
+    func answer(_ status: Int = 200, headers: String = "", body: String = "") {
+        write("HTTP/1.1 \(status) X\r\nContent-Length: \(body.utf8.count)\r\n\(headers)\r\n\(body)")
+    }
+
+    /// Blocks until the other side is gone.
+    func awaitEnd() { while fill() {} }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        if let ssl { SSL_free(ssl) }
+        ssl = nil
+        Glibc.close(descriptor)
+    }
+
+    /// Closes with RST instead of FIN.
+    func reset() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+        close()
+    }
+}
+
+final class ScriptedServer: Sendable {
+    struct TLS: Sendable {
+        var certificate: String
+        var key: String
+        var maximumVersion: Int32 = TLS1_3_VERSION
+    }
+
+    let port: UInt16
+    private let listener: Int32
+    private let script: @Sendable (Peer) -> Void
+    /// One for all connections, so that sessions are resumed.
+    private let tls: ServerTLS?
+    private let open = Mutex<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
+    private let accepted = Mutex(0)
+    private let acceptor = Mutex<OwnedThread?>(nil)
+
+    var connections: Int { accepted.withLock { $0 } }
+
+    init(tls: TLS? = nil, backlog: Int32 = 128, accepts: Bool = true, _ script: @escaping @Sendable (Peer) -> Void) {
+        self.tls = tls.map(ServerTLS.init)
+        self.script = script
+        (listener, port) = Self.listen(backlog)
+        guard accepts else { return }
+        acceptor.withLock { $0 = OwnedThread(name: "accept") { [self] in acceptAll() } }
+    }
+
+    static func listen(_ backlog: Int32) -> (Int32, UInt16) {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                precondition(bind(listener, $0, length) == 0 && Glibc.listen(listener, backlog) == 0)
+                getsockname(listener, $0, &length)
+            }
+        }
+        return (listener, UInt16(bigEndian: name.sin_port))
+    }
+
+    private func acceptAll() {
+        var number = 0
+        while true {
+            let descriptor = accept(listener, nil, nil)
+            guard descriptor >= 0 else { return }
+            let current = number
+            number += 1
+            accepted.withLock { $0 += 1 }
+            open.withLock { open in
+                guard !open.isStopped else {
+                    Glibc.close(descriptor)
+                    return
+                }
+                open.sockets.insert(descriptor)
+                open.threads.append(OwnedThread(name: "peer") { [self] in serve(descriptor, current) })
+            }
+        }
+    }
+
+    private func serve(_ descriptor: Int32, _ number: Int) {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let peer = Peer(descriptor, number: number)
+        if let tls {
+            peer.ssl = SSL_new(tls.context)
+            SSL_set_fd(peer.ssl, descriptor)
+            if SSL_accept(peer.ssl) == 1 { script(peer) }
+        } else {
+            script(peer)
+        }
+        open.withLock { _ = $0.sockets.remove(descriptor) }
+        peer.close()
+    }
+
+    /// Ends all scripts and joins their threads.
+    func stop() {
+        shutdown(listener, Int32(SHUT_RDWR))
+        acceptor.withLock { thread in
+            thread?.join()
+            thread = nil
+        }
+        let threads = open.withLock { open in
+            open.isStopped = true
+            for socket in open.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+            defer { open.threads = [] }
+            return open.threads
+        }
+        for thread in threads { thread.join() }
+        close(listener)
+    }
+}
+
+private final class ServerTLS: @unchecked Sendable {
+    // @unchecked: OpenSSL's contexts may be shared between threads once they are set up.
+    let context: OpaquePointer
+
+    init(_ tls: ScriptedServer.TLS) {
+        guard let context = SSL_CTX_new(TLS_server_method()) else { preconditionFailure("no TLS") }
+        self.context = context
+        SSL_CTX_use_certificate_file(context, tls.certificate, SSL_FILETYPE_PEM)
+        SSL_CTX_use_PrivateKey_file(context, tls.key, SSL_FILETYPE_PEM)
+        SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(tls.maximumVersion), nil)
+    }
+
+    deinit { SSL_CTX_free(context) }
+}
+
+extension Array where Element: Equatable {
+    /// Where the elements of `other` first stand in a row.
+    fileprivate func firstRange(of other: [Element]) -> Range<Int>? {
+        guard count >= other.count else { return nil }
+        for start in 0...(count - other.count) where self[start] == other[0] {
+            if Array(self[start..<start + other.count]) == other { return start..<start + other.count }
+        }
+        return nil
+    }
+}

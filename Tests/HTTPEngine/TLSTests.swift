@@ -1,0 +1,125 @@
+// TLS towards receivers whose certificates are right, and wrong in each way that has a class of its own.
+import COpenSSL
+import Core
+import Glibc
+import HTTPEngine
+import Synchronization
+import Testing
+
+/// An authority and leaf certificates, made once a run by the `openssl` command in a folder of their own.
+final class Certificates: Sendable {
+    static let shared = Certificates()
+    let folder: String
+
+    private init() {
+        var template = Array("/tmp/engine-tls-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { preconditionFailure("mkdtemp failed") }
+        folder = String(cString: made)
+        let status = system(
+            """
+            cd \(folder) && exec >log 2>&1 && set -e
+            issue() {
+                openssl req -new -key leaf.key -subj "/CN=$3" -out "$1.csr"; echo "$4" >"$1.ext"
+                openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -set_serial "$5" -days "$2" -extfile "$1.ext" -out "$1.pem"
+            }
+            openssl ecparam -name prime256v1 -genkey -noout -out ca.key
+            openssl ecparam -name prime256v1 -genkey -noout -out leaf.key
+            openssl req -x509 -new -key ca.key -subj "/CN=Test authority" -days 10 -out ca.pem
+            issue good 10 x "subjectAltName=DNS:localhost,IP:127.0.0.1" 2
+            issue other 10 x "subjectAltName=DNS:other.example,IP:127.0.0.9" 3
+            issue expired -1 x "subjectAltName=DNS:localhost,IP:127.0.0.1" 4
+            issue noname 10 localhost "basicConstraints=CA:FALSE" 5
+            openssl req -x509 -new -key leaf.key -subj "/CN=x" -addext "subjectAltName=DNS:localhost" -days 10 -out own.pem
+            """)
+        precondition(status == 0, "openssl failed, see \(folder)/log")
+        atexit { _ = system("rm -rf '\(Certificates.shared.folder)'") }
+    }
+
+    func tls(_ name: String, _ version: Int32 = TLS1_3_VERSION) -> ScriptedServer.TLS {
+        .init(certificate: "\(folder)/\(name).pem", key: "\(folder)/leaf.key", maximumVersion: version)
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct TLSTests {
+    private func harness() throws -> Harness {
+        try Harness { $0.authoritiesFile = Certificates.shared.folder + "/ca.pem" }
+    }
+
+    private static let polite: @Sendable (Peer) -> Void = { peer in
+        while let request = peer.request() {
+            peer.answer(200, headers: request.contains("/close") ? "Connection: close\r\n" : "", body: "ok")
+        }
+    }
+
+    @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION], ["localhost", "127.0.0.1"])
+    func postsReusesAndResumes(_ version: Int32, _ host: String) throws {
+        let server = ScriptedServer(tls: Certificates.shared.tls("good", version), Self.polite)
+        defer { server.stop() }
+        let harness = try harness()
+        let url = "https://\(host):\(server.port)"
+        #expect(try harness.post(url + "/a").outcome == .answered(status: 200))
+        let reused = try harness.post(url + "/close", body: String(repeating: "b", count: 200_000))
+        #expect(reused.outcome == .answered(status: 200) && reused.reusedConnection)
+        let counters = harness.engine.counters
+        #expect(counters.tlsHandshakes == 1)
+        let again = try harness.post(url + "/b")
+        #expect(again.outcome == .answered(status: 200) && !again.reusedConnection)
+        #expect(harness.engine.counters.tlsResumptions == 1)
+        harness.engine.stop()
+    }
+
+    @Test(arguments: [
+        ("other", AttemptFailure.tlsWrongHost), ("expired", .tlsExpired), ("noname", .tlsWrongHost),
+        ("own", .tlsUntrusted),
+    ])
+    func refuses(_ certificate: String, _ failure: AttemptFailure) throws {
+        let requests = Mutex(0)
+        let server = ScriptedServer(tls: Certificates.shared.tls(certificate)) { peer in
+            while peer.request() != nil { requests.withLock { $0 += 1 } }
+        }
+        defer { server.stop() }
+        let harness = try harness()
+        for host in ["localhost", "127.0.0.1"] {
+            #expect(try harness.post("https://\(host):\(server.port)/").outcome == .failed(failure))
+        }
+        harness.engine.stop()
+        #expect(requests.withLock { $0 } == 0)
+    }
+
+    @Test func refusesAnAuthorityItDoesNotKnow() throws {
+        let server = ScriptedServer(tls: Certificates.shared.tls("good"), Self.polite)
+        defer { server.stop() }
+        let harness = try Harness()
+        #expect(try harness.post("https://localhost:\(server.port)/").outcome == .failed(.tlsUntrusted))
+        harness.engine.stop()
+    }
+
+    @Test func refusesOldVersionsAndOtherProtocols() throws {
+        let old = ScriptedServer(tls: Certificates.shared.tls("good", TLS1_1_VERSION), Self.polite)
+        defer { old.stop() }
+        let plain = ScriptedServer { peer in
+            peer.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            peer.awaitEnd()
+        }
+        defer { plain.stop() }
+        let harness = try harness()
+        for server in [old, plain] {
+            #expect(try harness.post("https://localhost:\(server.port)/").outcome == .failed(.tlsFailed))
+        }
+        harness.engine.stop()
+    }
+
+    @Test func timesOutInAHandshakeThatNeverEnds() throws {
+        let server = ScriptedServer { $0.awaitEnd() }
+        defer { server.stop() }
+        let harness = try harness()
+        #expect(try harness.post("https://localhost:\(server.port)/", timeout: 100).outcome == .failed(.tlsTimeout))
+        harness.engine.stop()
+    }
+
+    @Test func saysWhichAuthoritiesFileIsBad() {
+        #expect(throws: HTTPEngineFault.authoritiesFile("/nonexistent.pem")) {
+            try Harness { $0.authoritiesFile = "/nonexistent.pem" }
+        }
+    }
+}
