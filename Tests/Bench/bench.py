@@ -254,6 +254,9 @@ def main():
     parser.add_argument("--rate", type=int, default=1000, help="events per second of the latency part")
     parser.add_argument("--seconds", type=int, default=20, help="length of the latency part")
     options = parser.parse_args()
+    if options.events < 10_000 or options.rounds < 1:
+        # Processor time comes in ticks of 10 ms: a shorter round would be measured in a handful of them.
+        parser.error("at least one round of 10,000 events")
     if not BINARY.exists():
         sys.exit(f"no binary at {BINARY}: run ./dev build")
     directory = tempfile.mkdtemp(prefix="webhook-bridge-bench-")

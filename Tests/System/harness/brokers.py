@@ -1,7 +1,8 @@
 """The two brokers: noida-db, an independent Kafka server, and the embedded one in a process of its own."""
-import sys
+import socket
 from pathlib import Path
 
+import noida_db
 from confluent_kafka.admin import AdminClient
 
 from .paths import BINARY
@@ -16,7 +17,8 @@ class NoidaBroker:
     def __init__(self, directory, port=None):
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
-        program = Path(sys.executable).parent / "noida-db"
+        # The program itself: the package's command is a wrapper whose end leaves the broker running.
+        program = Path(noida_db.__file__).parent / "noida-db"
         self.process = Process(
             "noida-db", [program, "start", "--only", "kafka", "--kafka-port", self.port, "--data-dir",
                          Path(directory) / "noida"], directory)
@@ -32,6 +34,11 @@ class NoidaBroker:
 
     def stop(self):
         self.process.kill()
+        until(self._refuses, 10, f"noida-db gone from {self.bootstrap}")
+
+    def _refuses(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) != 0
 
 
 class EmbeddedBroker:
