@@ -34,7 +34,7 @@ final class Target {
     private let signers: [Signer]
 
     private struct Signer {
-        let hmac: HMACSigner
+        let secret: WebhookSecret
         let expiresAt: Timestamp?
     }
 
@@ -54,7 +54,7 @@ final class Target {
             let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
             let signers = try webhook.secrets.map { secret in
                 Signer(
-                    hmac: HMACSigner(key: try secrets.open(secret.box, keyID: secret.keyID, context: context)),
+                    secret: try WebhookSecret(secrets.open(secret.box, keyID: secret.keyID, context: context)),
                     expiresAt: secret.expiresAt)
             }
             guard !signers.isEmpty else { return .unusable(.secret("the webhook has no secret"), generation: webhook.generation) }
@@ -87,16 +87,15 @@ final class Target {
         let valid = signers.filter { $0.expiresAt.map { now < $0 } ?? true }
         // While a secret is rotated the old one signs X-Learnault-Signature; it stands behind the new one.
         line("X-Learnault-Signature: ") { text in
-            (valid.last ?? signers[0]).hmac.sign([delivery.body]) { text.appendHex($0) }
+            (valid.last ?? signers[0]).secret.signBody(delivery.body) { text.appendHex($0) }
         }
         line("webhook-id: ") { $0.append(contentsOf: eventID) }
         line("webhook-timestamp: ") { $0.append(contentsOf: seconds) }
-        let signed = [eventID, [UInt8(ascii: ".")], seconds, [UInt8(ascii: ".")], delivery.body]
         line("webhook-signature: ") { text in
             for (index, signer) in (valid.isEmpty ? [signers[0]] : valid).enumerated() {
                 if index > 0 { text.append(UInt8(ascii: " ")) }
-                text.append(contentsOf: [UInt8(ascii: "v"), UInt8(ascii: "1"), UInt8(ascii: ",")])
-                text.append(contentsOf: signer.hmac.sign(signed) { Base64.encodedBytes(Array($0)) })
+                text.append(
+                    contentsOf: signer.secret.standardSignature(id: eventID, timestamp: seconds, body: delivery.body))
             }
         }
         return lines

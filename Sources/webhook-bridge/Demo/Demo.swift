@@ -1,0 +1,2 @@
+internal import Configuration
+enum Demo { static func run(_ options: DemoOptions) throws(Exit) { throw .failure("not yet") } }
