@@ -45,7 +45,7 @@ let package = Package(
         library("Runtime", ["CLinux", "JSON"]),
         library("JSON", ["CSimdJSON"]),
         library("Crypto", ["COpenSSL"]),
-        library("Kafka", ["CRdKafka", "Runtime"]),
+        library("Kafka", ["CRdKafka", "CLinux", "Runtime"]),
         library("HTTPEngine", ["CLinux", "COpenSSL", "CAres", "Core", "Runtime"]),
         library("HTTPServer", ["CLinux", "CMicroHTTPD", "Runtime"]),
         library("Configuration", ["Core", "Runtime"]),

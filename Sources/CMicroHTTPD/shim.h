@@ -1,5 +1,7 @@
 // libmicrohttpd: the HTTP server of the API and of the ops listener.
 #pragma once
+// First, so that the socket types belong to one module for every importer.
+#include "../CLinux/shim.h"
 #include <microhttpd.h>
 #include <string.h>
 

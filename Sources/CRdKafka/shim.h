@@ -1,5 +1,7 @@
 // librdkafka and its mock cluster, as Swift sees them.
 #pragma once
+// First, so that the socket types belong to one module for every importer.
+#include "../CLinux/shim.h"
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
