@@ -2,6 +2,7 @@
 internal import API
 internal import Core
 internal import Crypto
+internal import Foundation
 internal import HTTPServer
 internal import Kafka
 internal import Registry
@@ -51,6 +52,9 @@ final class FrontDoor: Sendable {
         var limits = LogLimits()
         limits.rowsPerWebhook = settings.logs.entriesPerWebhook
         limits.ageMilliseconds = Int64(settings.logs.retentionHours) * 3_600_000
+        // What hinders here hinders the store as well, which says so and goes on without.
+        try? FileManager.default.createDirectory(
+            atPath: settings.state.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let logs = LogStore(directory: settings.state.directory, limits: limits)
         let feed = LogFeed(logs: logs, kafka: kafka, topics: topics)
         let allowHTTP = settings.egress.allowHTTP

@@ -201,7 +201,7 @@ package final class DeliverStage: StageHandler {
     /// What is to happen with the record at the head, by what the view says at this moment.
     private func judge(_ head: Lane.Item, _ lane: WebhookLane, _ now: UInt64) -> Judgement {
         let delivery = slots[head.slot].delivery
-        let waitedForView = now - head.since > Self.viewPatience
+        let waitedForView = now > head.since + Self.viewPatience
         guard let generation = lane.state.generation else { return waitedForView ? .drop : .wait }
         if delivery.purpose != .test {
             if delivery.generation > generation, !waitedForView { return .wait }
@@ -330,9 +330,9 @@ package final class DeliverStage: StageHandler {
 
     /// Forgets webhooks that had nothing to do for five minutes.
     private func sweep(_ now: UInt64) {
-        guard now - lastSweep > 10_000_000_000 else { return }
+        guard now > lastSweep + 10_000_000_000 else { return }
         lastSweep = now
-        let idle = lanes.values.filter { $0.lane.isIdle && !$0.isQueued && now - $0.lastUsed > 300_000_000_000 }
+        let idle = lanes.values.filter { $0.lane.isIdle && !$0.isQueued && now > $0.lastUsed + 300_000_000_000 }
         for lane in idle { lanes[lane.id] = nil }
     }
 }

@@ -52,6 +52,12 @@ private func logLine(
 ) {
     let facility = facility.map { String(cString: $0) } ?? ""
     let text = text.map { String(cString: $0) } ?? ""
+    // A property of the other kind of client is no mistake here, and what a lost connection means for the bridge is said
+    // once in five seconds by whoever waits for it.
+    if ["CONFWARN", "AUTOCREATE", "FAIL", "ERROR"].contains(facility) {
+        Log.debug("kafka client", .name(facility), .reason(text))
+        return
+    }
     switch level {
     case ...3: Log.error("kafka client", .name(facility), .reason(text))
     case 4: Log.warning("kafka client", .name(facility), .reason(text))

@@ -142,10 +142,11 @@ package final class StageLoop {
     package func run(stop: () -> Bool) {
         var busy = false
         while !stop() {
-            let now = Clock.monotonic()
             serveGroup()
             let read = readRound()
             settleAcknowledged()
+            // After reading: no record may seem to come from the future.
+            let now = Clock.monotonic()
             let next = handler.turn(now: now, self)
             settleAcknowledged()
             storeOffsets(force: false)
