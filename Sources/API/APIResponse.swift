@@ -72,17 +72,21 @@ extension APIError {
     /// Well-formed JSON whose contents are wrong: 422, with every fault at once.
     static func invalidBody(_ faults: [Fault]) -> APIError {
         APIError(
-            status: 422, code: "VALIDATION_FAILED", message: "The body has \(counted(faults)). See error.details.errors.",
+            status: 422, code: "VALIDATION_FAILED",
+            message: "The body has \(counted(faults)). See error.details.errors.",
             details: { $0.faults(faults, place: "pointer") })
     }
 
     static func invalidQuery(_ faults: [Fault]) -> APIError {
         APIError(
-            status: 400, code: "INVALID_PARAMETER", message: "The query has \(counted(faults)). See error.details.errors.",
+            status: 400, code: "INVALID_PARAMETER",
+            message: "The query has \(counted(faults)). See error.details.errors.",
             details: { $0.faults(faults, place: "parameter") })
     }
 
-    private static func counted(_ faults: [Fault]) -> String { faults.count == 1 ? "a fault" : "\(faults.count) faults" }
+    private static func counted(_ faults: [Fault]) -> String {
+        faults.count == 1 ? "a fault" : "\(faults.count) faults"
+    }
 
     static func unconfirmed() -> APIError {
         APIError(
@@ -102,14 +106,16 @@ extension APIError {
         case .webhookLimitReached:
             APIError(
                 status: 409, code: refusal.rawValue,
-                message: "Your account has \(webhooksPerAccount) webhooks already, which is the most it may have. Delete one first.",
+                message:
+                    "Your account has \(webhooksPerAccount) webhooks already, which is the most it may have. Delete one first.",
                 details: { $0.field("limit", webhooksPerAccount) })
         case .webhookNotFound: webhookNotFound()
         // The account went while its request was under way.
         case .accountNotFound: unauthorized(hadKey: true)
         case .tooLate: unconfirmed()
         case .accountExists, .webhookExists, .olderGeneration:
-            APIError(status: 409, code: refusal.rawValue, message: "The change conflicts with a newer state; try again.")
+            APIError(
+                status: 409, code: refusal.rawValue, message: "The change conflicts with a newer state; try again.")
         }
     }
 }

@@ -8,7 +8,8 @@ struct Authentication: Sendable {
     let view: RegistryView
 
     /// - Throws: 401, the same for every kind of wrong key.
-    func account(of request: HTTPServerRequest, now: Timestamp) throws(APIError) -> (account: AccountID, keyID: String) {
+    func account(of request: HTTPServerRequest, now: Timestamp) throws(APIError) -> (account: AccountID, keyID: String)
+    {
         let fields = request.headers.values("Authorization")
         guard let field = fields.first else { throw .unauthorized(hadKey: false) }
         let parts = field.split(separator: " ", maxSplits: 1).map { $0.trimmed }

@@ -24,7 +24,9 @@ struct LogQuery: Equatable {
         }
         func time(_ name: String, _ value: String) -> Timestamp? {
             let time = Timestamp(rfc3339: value)
-            if time == nil { fault(name, "must be an RFC 3339 time such as 2024-01-15T10:30:00Z; write a + in it as %2B") }
+            if time == nil {
+                fault(name, "must be an RFC 3339 time such as 2024-01-15T10:30:00Z; write a + in it as %2B")
+            }
             return time
         }
         for (name, value) in query {
@@ -50,10 +52,14 @@ struct LogQuery: Equatable {
             case "since": filter.since = time(name, value)
             case "until": filter.until = time(name, value)
             default:
-                fault(String(name.prefix(64)), "is not a parameter of this path; the parameters are \(Self.parameters.joined(separator: ", "))")
+                fault(
+                    String(name.prefix(64)),
+                    "is not a parameter of this path; the parameters are \(Self.parameters.joined(separator: ", "))")
             }
         }
-        if let since = filter.since, let until = filter.until, since > until { fault("until", "must not be before since") }
+        if let since = filter.since, let until = filter.until, since > until {
+            fault("until", "must not be before since")
+        }
         guard faults.isEmpty else { throw .invalidQuery(faults) }
     }
 }
@@ -72,7 +78,8 @@ struct LogHandlers: Sendable {
             return call.respond(error)
         }
         let (page, limit) = (query.page, query.limit)
-        logs.query(webhook: webhook.id, account: call.account, filter: query.filter, page: page, limit: limit) { found in
+        logs.query(webhook: webhook.id, account: call.account, filter: query.filter, page: page, limit: limit) {
+            found in
             switch found {
             case .success(let rows): call.respond(.logs(rows, number: page, limit: limit))
             case .failure(.busy): call.respond(.unavailable("Too many log queries wait; try again."))

@@ -15,7 +15,8 @@ package final class OpsServer: Sendable {
     /// - Throws: ``HTTPServerError`` with address, cause and mend.
     package init(
         listen: String, limits: HTTPServerLimits = HTTPServerLimits(),
-        readiness: @escaping @Sendable () -> (isReady: Bool, reasons: [String]), metrics: @escaping @Sendable () -> String
+        readiness: @escaping @Sendable () -> (isReady: Bool, reasons: [String]),
+        metrics: @escaping @Sendable () -> String
     ) throws(HTTPServerError) {
         let paths = ["/healthz", "/readyz", "/metrics"]
         server = try HTTPServer(listen: listen, limits: limits, refusal: { .refusal($0) }) { request, responder in

@@ -81,7 +81,9 @@ struct RequestBody {
             let name = String(decoding: key, as: UTF8.self)
             if !asked.contains(name) {
                 found.append(
-                    Fault(place: "/" + pointerToken(name), message: "is not a field of this request; the fields are \(asked.joined(separator: ", "))"))
+                    Fault(
+                        place: "/" + pointerToken(name),
+                        message: "is not a field of this request; the fields are \(asked.joined(separator: ", "))"))
             } else if !seen.insert(name).inserted {
                 found.append(Fault(place: "/\(name)", message: "comes more than once"))
             }

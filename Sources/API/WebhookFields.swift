@@ -87,7 +87,8 @@ struct WebhookFields: Sendable {
             if !EventTypes.isKnown(name) {
                 body.fault(
                     "/events/\(index)",
-                    "is not an event type; use a documented one such as \"module.completed\", a family such as \"module.*\", or \"*\"")
+                    "is not an event type; use a documented one such as \"module.completed\", a family such as \"module.*\", or \"*\""
+                )
             } else if events.contains(name) {
                 body.fault("/events/\(index)", "is in the list already")
             }

@@ -67,7 +67,8 @@ struct WebhookHandlers: Sendable {
             isActive: body.isActive, version: body.version, createdAt: now, updatedAt: now, secrets: [sealed])
         send(.createWebhook(webhook), at: now, for: call) { command in
             Log.info(
-                "webhook created", .account("\(call.account)"), .key(call.keyID), .webhook("\(id)"), .command("\(command)"))
+                "webhook created", .account("\(call.account)"), .key(call.keyID), .webhook("\(id)"),
+                .command("\(command)"))
             return .created(webhook, signingSecret: secret)
         }
     }

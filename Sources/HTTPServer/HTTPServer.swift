@@ -1,5 +1,6 @@
 // An HTTP/1.1 server over libmicrohttpd: one thread of the library that reads, asks the handler and writes, one that
 // ends connections which miss a deadline. It knows nothing of the bridge.
+internal import CLinux
 internal import CMicroHTTPD
 internal import Glibc
 internal import Runtime
@@ -40,7 +41,8 @@ package final class HTTPServer: Sendable {
         guard let daemon = cmicrohttpd_start(&options) else {
             context.release()
             close(socket)
-            throw HTTPServerError(description: "cannot serve HTTP on \(listen): out of threads, memory or file descriptors")
+            throw HTTPServerError(
+                description: "cannot serve HTTP on \(listen): out of threads, memory or file descriptors")
         }
         self.core = core
         self.socket = socket

@@ -51,7 +51,8 @@ package struct HTTPServerResponse: Sendable {
     /// Ends the connection behind this response.
     package var closesConnection: Bool
 
-    package init(status: Int, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [], closesConnection: Bool = false) {
+    package init(status: Int, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [], closesConnection: Bool = false)
+    {
         self.status = status
         self.headers = headers
         self.body = body

@@ -12,13 +12,17 @@ struct ListenAddress {
     init(_ text: String) throws(HTTPServerError) {
         guard let colon = text.lastIndex(of: ":"), let number = UInt16(text[text.index(after: colon)...]) else {
             throw HTTPServerError(
-                description: "\"\(text)\" is not a listen address; write host:port with a port of 0 to 65535, for instance 127.0.0.1:8080")
+                description:
+                    "\"\(text)\" is not a listen address; write host:port with a port of 0 to 65535, for instance 127.0.0.1:8080"
+            )
         }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") {
             host = String(host.dropFirst().dropLast())
         } else if host.contains(":") {
-            throw HTTPServerError(description: "\"\(text)\" is not a listen address; write an IPv6 address in brackets, for instance [::1]:8080")
+            throw HTTPServerError(
+                description:
+                    "\"\(text)\" is not a listen address; write an IPv6 address in brackets, for instance [::1]:8080")
         }
         self.host = host == "*" ? "" : host
         self.port = String(number)
@@ -35,15 +39,20 @@ struct ListenAddress {
         var found: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(host.isEmpty ? nil : host, port, &hints, &found)
         guard status == 0, let found else {
-            throw HTTPServerError(description: "cannot listen on \(text): \(String(cString: gai_strerror(status))); use an address of this machine")
+            throw HTTPServerError(
+                description:
+                    "cannot listen on \(text): \(String(cString: gai_strerror(status))); use an address of this machine"
+            )
         }
         defer { freeaddrinfo(found) }
         let descriptor = socket(
-            found.pointee.ai_family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            found.pointee.ai_family,
+            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw failure() }
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-        guard bind(descriptor, found.pointee.ai_addr, found.pointee.ai_addrlen) == 0, listen(descriptor, 1024) == 0 else {
+        guard bind(descriptor, found.pointee.ai_addr, found.pointee.ai_addrlen) == 0, listen(descriptor, 1024) == 0
+        else {
             let error = failure()
             close(descriptor)
             throw error
@@ -53,7 +62,12 @@ struct ListenAddress {
 
     private func failure() -> HTTPServerError {
         let code = errno
-        let mend = code == EADDRINUSE ? "; another process has the port, stop it or choose another" : code == EADDRNOTAVAIL ? "; use an address of this machine" : code == EACCES ? "; ports below 1024 need a privilege, choose a higher one" : ""
+        let mend =
+            code == EADDRINUSE
+            ? "; another process has the port, stop it or choose another"
+            : code == EADDRNOTAVAIL
+                ? "; use an address of this machine"
+                : code == EACCES ? "; ports below 1024 need a privilege, choose a higher one" : ""
         return HTTPServerError(description: "cannot listen on \(text): \(String(cString: strerror(code)))\(mend)")
     }
 

@@ -1,5 +1,6 @@
 // Who is connected and since when he is expected to do what. libmicrohttpd only knows an idle time-out, which a byte a
 // second defeats; here each phase of a connection has a deadline of its own, and a thread that ends those that miss it.
+internal import CLinux
 internal import Glibc
 internal import Runtime
 internal import Synchronization

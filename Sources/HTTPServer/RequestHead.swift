@@ -28,7 +28,8 @@ struct RequestHead {
         var headers = HTTPHeaders()
         for field in fields {
             guard !field.name.isEmpty, field.name.allSatisfy(isTokenCharacter) else {
-                throw HTTPRefusalError(.badRequest(cause: "A header field's name has a character that is not allowed in it."))
+                throw HTTPRefusalError(
+                    .badRequest(cause: "A header field's name has a character that is not allowed in it."))
             }
             guard field.value.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else {
                 throw HTTPRefusalError(.badRequest(cause: "A header field's value has a control character in it."))

@@ -63,9 +63,10 @@ import Testing
         #expect(Set(list.json["data"].elements.map { $0["id"].string }) == [first, second])
         #expect(!list.text.contains("whsec_") && !list.text.lowercased().contains("secret"))
         let one = try api.call("GET", "/v1/webhooks/\(first)")
-        #expect(one.json["data"].keys == [
-            "id", "url", "description", "events", "isActive", "version", "createdAt", "updatedAt",
-        ])
+        #expect(
+            one.json["data"].keys == [
+                "id", "url", "description", "events", "isActive", "version", "createdAt", "updatedAt",
+            ])
         let head = try api.call("HEAD", "/v1/webhooks/\(first)")
         #expect(head.status == 200 && head.header("Content-Length") == "\(one.body.count)")
     }
@@ -78,7 +79,8 @@ import Testing
         #expect(response.json["success"].bool == true)
         #expect(response.json["data"]["events"].strings == ["module.completed", "reward.issued"])
 
-        let off = try api.call("PATCH", "/v1/webhooks/\(id)", #"{"isActive":false,"description":null,"url":"https://b.example/x"}"#)
+        let off = try api.call(
+            "PATCH", "/v1/webhooks/\(id)", #"{"isActive":false,"description":null,"url":"https://b.example/x"}"#)
         #expect(off.json["data"]["isActive"].bool == false)
         #expect(off.json["data"]["description"].isNull)
         #expect(off.json["data"]["url"].string == "https://b.example/x")
@@ -91,7 +93,8 @@ import Testing
     @Test func showsWhyItWasDisabled() throws {
         let id = try api.register()
         let order = DisableOrder(
-            generation: 1, reason: "8 retries failed", failedAttempts: 9, lastError: "HTTP 500", failingSince: sampleTime)
+            generation: 1, reason: "8 retries failed", failedAttempts: 9, lastError: "HTTP 500",
+            failingSince: sampleTime)
         api.registry.apply(
             Command(
                 id: sampleID(1), account: api.mine.id, at: sampleTime, notAfter: nil,
@@ -153,7 +156,9 @@ import Testing
         #expect(try api.call("GET", "/v1/webhooks/\(id)").text == before)
     }
 
-    @Test(arguments: ["wh_12345", "wh_00000000000000000000000A", "acct_000000000000000000000001", "%00", "%zz", "..", ""])
+    @Test(arguments: [
+        "wh_12345", "wh_00000000000000000000000A", "acct_000000000000000000000001", "%00", "%zz", "..", "",
+    ])
     func idsThatAreNoneAreNotFound(_ id: String) throws {
         #expect(try api.call("GET", "/v1/webhooks/\(id)").status == 404)
     }
@@ -182,7 +187,8 @@ import Testing
             #expect(response.header("WWW-Authenticate")?.hasPrefix("Bearer") == true)
             #expect(!response.text.contains(key))
         }
-        let spelled = try probe(port: api.server.port, "GET", "/v1/webhooks", headers: [("authorization", "bearer  \(key)")])
+        let spelled = try probe(
+            port: api.server.port, "GET", "/v1/webhooks", headers: [("authorization", "bearer  \(key)")])
         #expect(spelled.status == 200)
     }
 
@@ -231,7 +237,9 @@ import Testing
             wrong.replaceSubrange(index...index, with: text[index] == "a" ? "b" : "a")
             #expect(APIKeyText(wrong) == nil)
         }
-        for wrong in ["", "lnk_live_", text + "0", String(text.dropLast()), " " + text, "lnk_prod_" + text.dropFirst(9)] {
+        for wrong in [
+            "", "lnk_live_", text + "0", String(text.dropLast()), " " + text, "lnk_prod_" + text.dropFirst(9),
+        ] {
             #expect(APIKeyText(wrong) == nil)
         }
     }

@@ -63,7 +63,8 @@ extension LogStore {
     ) throws -> LogPage {
         let answer = Mutex<Result<LogPage, LogStoreError>?>(nil)
         let answered = EventFD()
-        query(webhook: sampleID(webhook), account: sampleID(account), filter: filter, page: page, limit: limit) { result in
+        query(webhook: sampleID(webhook), account: sampleID(account), filter: filter, page: page, limit: limit) {
+            result in
             answer.withLock { $0 = result }
             answered.signal()
         }

@@ -24,22 +24,28 @@ struct BadBody: Sendable, CustomTestStringConvertible {
         BadBody("nothing", "{}", ["/events", "/url"]),
         BadBody("an array", "[]", [""]),
         BadBody("a string", "\"x\"", [""]),
-        BadBody("wrong kinds", #"{"url":1,"events":"module.completed","isActive":"yes","version":1,"description":[]}"#,
+        BadBody(
+            "wrong kinds", #"{"url":1,"events":"module.completed","isActive":"yes","version":1,"description":[]}"#,
             ["/description", "/events", "/isActive", "/url", "/version"]),
-        BadBody("nulls", #"{"url":null,"events":null,"isActive":null,"version":null}"#,
+        BadBody(
+            "nulls", #"{"url":null,"events":null,"isActive":null,"version":null}"#,
             ["/events", "/isActive", "/url", "/version"]),
         BadBody("URL", #"{"url":"http://a.example/","events":["*"]}"#, ["/url"]),
         BadBody("no events", #"{"url":"https://a.example/","events":[]}"#, ["/events"]),
-        BadBody("events", #"{"url":"https://a.example/","events":["*","nope",1,"user.*","user.*","modul.*",""]}"#,
+        BadBody(
+            "events", #"{"url":"https://a.example/","events":["*","nope",1,"user.*","user.*","modul.*",""]}"#,
             ["/events/1", "/events/2", "/events/4", "/events/5", "/events/6"]),
-        BadBody("too many events",
+        BadBody(
+            "too many events",
             #"{"url":"https://a.example/","events":["#
                 + (0..<65).map { _ in #""user.created""# }.joined(separator: ",") + "]}", ["/events"]),
         BadBody("version", #"{"url":"https://a.example/","events":["*"],"version":"2.0"}"#, ["/version"]),
-        BadBody("a long description",
+        BadBody(
+            "a long description",
             #"{"url":"https://a.example/","events":["*"],"description":"\#(String(repeating: "é", count: 513))"}"#,
             ["/description"]),
-        BadBody("unknown fields", #"{"url":"https://a.example/","events":["*"],"active":true,"a/b~c":1,"secret":"x"}"#,
+        BadBody(
+            "unknown fields", #"{"url":"https://a.example/","events":["*"],"active":true,"a/b~c":1,"secret":"x"}"#,
             ["/active", "/a~1b~0c", "/secret"]),
         BadBody("fields twice", #"{"url":"https://a.example/","events":["*"],"events":["user.*"]}"#, ["/events"]),
     ]
@@ -53,7 +59,8 @@ struct BadBody: Sendable, CustomTestStringConvertible {
 
     static let patches: [BadBody] = [
         BadBody("version is for ever", #"{"version":"1.0"}"#, ["/version"]),
-        BadBody("all at once", #"{"url":"ftp://x","events":[],"isActive":1,"description":7,"id":"wh_1"}"#,
+        BadBody(
+            "all at once", #"{"url":"ftp://x","events":[],"isActive":1,"description":7,"id":"wh_1"}"#,
             ["/description", "/events", "/id", "/isActive", "/url"]),
         BadBody("an array", "[]", [""]),
     ]
@@ -90,7 +97,8 @@ struct BadBody: Sendable, CustomTestStringConvertible {
     /// Log rows of a webhook that was registered through the API.
     private func fill(_ id: String, _ count: Int) throws {
         let rows = (0..<count).map { number in
-            var row = sampleRow(number, delivered: number % 2 == 0, type: number % 2 == 0 ? "module.completed" : "reward.issued")
+            var row = sampleRow(
+                number, delivered: number % 2 == 0, type: number % 2 == 0 ? "module.completed" : "reward.issued")
             row.webhook = .init(id)!
             row.account = api.mine.id
             return row
@@ -136,7 +144,8 @@ struct BadBody: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [
-        ("limit=0", "limit"), ("limit=101", "limit"), ("limit=ten", "limit"), ("limit=", "limit"), ("limit=%2B5", "limit"),
+        ("limit=0", "limit"), ("limit=101", "limit"), ("limit=ten", "limit"), ("limit=", "limit"),
+        ("limit=%2B5", "limit"),
         ("page=0", "page"), ("page=-1", "page"), ("page=99999999999999999999", "page"), ("status=ok", "status"),
         ("eventType=module.*", "eventType"), ("since=yesterday", "since"), ("until=2024-02-30T00:00:00Z", "until"),
         ("since=2024-01-02T00:00:00Z&until=2024-01-01T00:00:00Z", "until"), ("limit=1&limit=2", "limit"),

@@ -71,7 +71,8 @@ func lateServer(afterMilliseconds delay: Int) throws -> HTTPServer {
         let server = try echoServer()
         defer { server.stop() }
         let connection = try RawConnection(port: server.port)
-        connection.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")
+        connection.send(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")
         #expect(try connection.receive().text == "POST / [] 5 127.0.0.1\n")
         connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
         connection.send("x")
@@ -118,7 +119,8 @@ func lateServer(afterMilliseconds delay: Int) throws -> HTTPServer {
         defer { server.stop() }
         for (listen, cause) in [
             ("127.0.0.1:\(server.port)", "another process has the port"), ("127.0.0.1", "write host:port"),
-            ("::1:80", "in brackets"), ("127.0.0.1:70000", "0 to 65535"), ("no.such.host.invalid:0", "cannot listen on"),
+            ("::1:80", "in brackets"), ("127.0.0.1:70000", "0 to 65535"),
+            ("no.such.host.invalid:0", "cannot listen on"),
         ] {
             let error = #expect(throws: HTTPServerError.self) { try HTTPServer(listen: listen) { _, _ in } }
             #expect(error?.description.contains(cause) == true, "\(listen): \(error?.description ?? "")")

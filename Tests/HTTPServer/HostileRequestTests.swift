@@ -22,11 +22,14 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
 
 @Suite struct HostileRequestTests {
     static let refused: [HostileRequest] = [
-        HostileRequest("two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
-        HostileRequest("two equal lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
+        HostileRequest(
+            "two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        HostileRequest(
+            "two equal lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
         HostileRequest("a list of lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na", 400),
         HostileRequest("a signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400),
-        HostileRequest("a huge length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413),
+        HostileRequest(
+            "a huge length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413),
         HostileRequest(
             "length and chunks",
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400
@@ -35,7 +38,8 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
             "chunks and length",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400
         ),
-        HostileRequest("gzip and chunks", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        HostileRequest(
+            "gzip and chunks", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         HostileRequest("identity", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\nabc", 501),
         HostileRequest("broken chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         HostileRequest("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
@@ -44,7 +48,8 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         HostileRequest("NUL in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\nX-B: d\r\n\r\n", 400),
         HostileRequest("NUL in the last value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n", 400),
         HostileRequest("NUL at the end of the last value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0\r\n\r\n", 400),
-        HostileRequest("NUL at the beginning of a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \0b\r\nX-B: c\r\n\r\n", 400),
+        HostileRequest(
+            "NUL at the beginning of a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \0b\r\nX-B: c\r\n\r\n", 400),
         HostileRequest("NUL in the host", "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", 400),
         HostileRequest("NUL in the name", "GET / HTTP/1.1\r\nHost: a\r\nX\0A: b\r\n\r\n", 400),
         HostileRequest("NUL in the target", "GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -60,10 +65,15 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         HostileRequest("a query that is not UTF-8", "GET /?a=%ff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         HostileRequest("an encoded NUL", "GET /?a=%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         HostileRequest("an absolute target", "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        HostileRequest("many fields", "GET / HTTP/1.1\r\nHost: a\r\n" + (0..<120).map { "X-\($0): b\r\n" }.joined() + "\r\n", 431),
-        HostileRequest("a long field", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \(String(repeating: "b", count: 20_000))\r\n\r\n", 431),
-        HostileRequest("a longer field", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \(String(repeating: "b", count: 200_000))\r\n\r\n", 431),
-        HostileRequest("a long target", "GET /\(String(repeating: "b", count: 200_000)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        HostileRequest(
+            "many fields", "GET / HTTP/1.1\r\nHost: a\r\n" + (0..<120).map { "X-\($0): b\r\n" }.joined() + "\r\n", 431),
+        HostileRequest(
+            "a long field", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \(String(repeating: "b", count: 20_000))\r\n\r\n", 431),
+        HostileRequest(
+            "a longer field", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \(String(repeating: "b", count: 200_000))\r\n\r\n", 431
+        ),
+        HostileRequest(
+            "a long target", "GET /\(String(repeating: "b", count: 200_000)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     ]
 
     @Test(arguments: refused) func isRefusedAndEndsTheConnection(_ hostile: HostileRequest) throws {
@@ -75,7 +85,7 @@ struct HostileRequest: Sendable, CustomTestStringConvertible {
         let response: ProbeResponse
         do {
             response = try connection.receive()
-        } catch where status == 431 || status == 414 {
+        } catch  where status == 431 || status == 414 {
             return  // what was not read yet turns the close into a reset, which may overtake the answer
         }
         #expect(response.status == status, "\(response.text)")

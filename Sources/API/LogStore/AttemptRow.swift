@@ -66,20 +66,35 @@ package struct AttemptRow: Equatable, Sendable {
         var tier: String?
         // One walk over the members instead of a search for each.
         json.forEachMember { key, value in
-            if key.elementsEqual("webhookId".utf8) { webhook = value.stringBytes.flatMap { WebhookID($0) } }
-            else if key.elementsEqual("accountId".utf8) { account = value.stringBytes.flatMap { AccountID($0) } }
-            else if key.elementsEqual("deliveryId".utf8) { delivery = value.stringBytes.flatMap { DeliveryID($0) } }
-            else if key.elementsEqual("eventId".utf8) { event = value.stringBytes.flatMap { EventID($0) } }
-            else if key.elementsEqual("eventType".utf8) { eventType = value.string }
-            else if key.elementsEqual("attempt".utf8) { attempt = value.int }
-            else if key.elementsEqual("status".utf8) { status = value.string }
-            else if key.elementsEqual("timestamp".utf8) { at = value.stringBytes.flatMap { Timestamp(rfc3339: $0) } }
-            else if key.elementsEqual("responseCode".utf8) { row.code = value.int }
-            else if key.elementsEqual("responseTime".utf8) { row.time = value.int }
-            else if key.elementsEqual("error".utf8) { row.error = value.string }
-            else if key.elementsEqual("origin".utf8) { row.origin = value.string }
-            else if key.elementsEqual("nextAttemptAt".utf8) { next = value.stringBytes.flatMap { Timestamp(rfc3339: $0) } }
-            else if key.elementsEqual("backoffTier".utf8) { tier = value.string }
+            if key.elementsEqual("webhookId".utf8) {
+                webhook = value.stringBytes.flatMap { WebhookID($0) }
+            } else if key.elementsEqual("accountId".utf8) {
+                account = value.stringBytes.flatMap { AccountID($0) }
+            } else if key.elementsEqual("deliveryId".utf8) {
+                delivery = value.stringBytes.flatMap { DeliveryID($0) }
+            } else if key.elementsEqual("eventId".utf8) {
+                event = value.stringBytes.flatMap { EventID($0) }
+            } else if key.elementsEqual("eventType".utf8) {
+                eventType = value.string
+            } else if key.elementsEqual("attempt".utf8) {
+                attempt = value.int
+            } else if key.elementsEqual("status".utf8) {
+                status = value.string
+            } else if key.elementsEqual("timestamp".utf8) {
+                at = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
+            } else if key.elementsEqual("responseCode".utf8) {
+                row.code = value.int
+            } else if key.elementsEqual("responseTime".utf8) {
+                row.time = value.int
+            } else if key.elementsEqual("error".utf8) {
+                row.error = value.string
+            } else if key.elementsEqual("origin".utf8) {
+                row.origin = value.string
+            } else if key.elementsEqual("nextAttemptAt".utf8) {
+                next = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
+            } else if key.elementsEqual("backoffTier".utf8) {
+                tier = value.string
+            }
         }
         guard let webhook, let account, let delivery, let event, let eventType, let attempt, let at,
             status == "delivered" || status == "failed"

@@ -30,14 +30,15 @@ enum LogSchema {
         try connection.execute("PRAGMA journal_mode = WAL")
         // A power cut may lose the last transactions, but rows and offsets together: they are read again.
         try connection.execute("PRAGMA synchronous = NORMAL")
-        try connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        try connection.execute("PRAGMA wal_autocheckpoint = 10000")
         try connection.execute("PRAGMA journal_size_limit = 67108864")
         let found = try connection.integer("PRAGMA user_version") ?? 0
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
         if tables == 0 {
             try connection.execute("BEGIN; \(Self.tables) COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
         } else if found != version {
-            throw SQLiteError(code: 1, description: "the file is of schema version \(found), this program writes \(version)")
+            throw SQLiteError(
+                code: 1, description: "the file is of schema version \(found), this program writes \(version)")
         }
         return connection
     }

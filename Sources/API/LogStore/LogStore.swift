@@ -13,7 +13,7 @@ package struct LogLimits: Sendable {
     /// Rows that wait to be written; beyond this ``LogStore/append(_:offsets:)`` takes no more.
     package var pendingRows = 65_536
     package var pendingQueries = 256
-    /// Rows deleted between two transactions of new ones.
+    /// Rows deleted at most between two transactions of new ones, or as many as were new.
     package var rowsPerPrune = 2000
 
     package init() {}
@@ -68,7 +68,9 @@ package final class LogStore: Sendable {
         stopping.store(true, ordering: .releasing)
         batches.wake.signal()
         queries.wake.signal()
-        for thread in threads.withLock({ threads in defer { threads = [] }; return threads }) { thread.join() }
+        for thread in threads.withLock({ threads in
+            defer { threads = [] }; return threads
+        }) { thread.join() }
     }
 
     // MARK: Feeding
@@ -104,23 +106,30 @@ package final class LogStore: Sendable {
             batches.wake.clear()
             batches.take(into: &taken)
             unwritten.append(contentsOf: taken)
+            var written = 0
             do throws(SQLiteError) {
                 if let current = writer, !unwritten.isEmpty {
                     try current.write(unwritten)
-                    pendingRows.wrappingSubtract(unwritten.reduce(0) { $0 + $1.rows.count }, ordering: .relaxed)
+                    written = unwritten.reduce(0) { $0 + $1.rows.count }
+                    pendingRows.wrappingSubtract(written, ordering: .relaxed)
                     unwritten.removeAll(keepingCapacity: true)
                     offsets.withLock { $0 = current.offsets }
                 }
                 if isLast { return }
                 if let current = writer, current.hasExcess || Clock.monotonic() >= nextCheck {
-                    let hasMore = try current.prune(now: Timestamp(milliseconds: Clock.wallMilliseconds()))
+                    let hasMore = try current.prune(
+                        now: Timestamp(milliseconds: Clock.wallMilliseconds()), rows: max(limits.rowsPerPrune, written))
                     nextCheck = Clock.monotonic() + (hasMore ? 0 : 1_000_000_000)
                     if file.identity != identity || damaged.exchange(false, ordering: .relaxed) {
                         throw SQLiteError(code: 11, description: "the file was removed, replaced or is damaged")
                     }
                 }
-                // Small transactions cost more per row than a short wait for company.
-                if !taken.isEmpty { usleep(5000) } else { batches.wake.wait(milliseconds: 1000) }
+                // A transaction writes whole pages of the index, so few large ones cost less a row than many small.
+                if !taken.isEmpty {
+                    usleep(written < 500 ? 20_000 : 200_000)
+                } else {
+                    batches.wake.wait(milliseconds: 1000)
+                }
             } catch {
                 if error.isDamage {
                     writer = nil  // closed before its file goes

@@ -19,6 +19,7 @@ final class LogWriter {
     /// Whose old rows are looked for next.
     private var aging: [WebhookID] = []
     private var idBytes = IDBytes()
+    private var inserting: SQLiteStatement?
 
     private static let insert = """
         INSERT OR IGNORE INTO attempts
@@ -77,7 +78,9 @@ final class LogWriter {
     private func insert(_ row: AttemptRow) throws(SQLiteError) {
         guard row.partition >= 0, row.offset >= 0 else { return }
         let webhook = try localID(of: row)
-        let statement = try connection.statement(Self.insert)
+        // Not looked up by its text for each row.
+        let statement = if let inserting { inserting } else { try connection.statement(Self.insert) }
+        inserting = statement
         statement.bind(LogSchema.rowID(partition: row.partition, offset: row.offset), at: 1)
         statement.bind(webhook, at: 2)
         statement.bind(row.at.milliseconds, at: 3)
@@ -97,9 +100,13 @@ final class LogWriter {
     }
 
     private func count(_ change: Int, _ webhook: WebhookID) {
-        guard let rows = webhooks[webhook]?.rows else { return }
-        webhooks[webhook]?.rows = rows + change
-        if rows + change > limits.rowsPerWebhook { overfull.insert(webhook) } else { overfull.remove(webhook) }
+        let rows = webhooks[webhook, default: (0, 0)].rows + change
+        webhooks[webhook, default: (0, 0)].rows = rows
+        if rows > limits.rowsPerWebhook {
+            if rows == limits.rowsPerWebhook + 1 || change < 0 { overfull.insert(webhook) }
+        } else if change < 0 {
+            overfull.remove(webhook)
+        }
     }
 
     private func store(_ partition: Int32, _ next: Int64) throws(SQLiteError) {
@@ -138,9 +145,10 @@ final class LogWriter {
     }
 
     /// Deletes a bounded number of rows that are over a bound, so that writing is not held up for long.
+    /// - Parameter rows: to delete at most.
     /// - Returns: whether there may be more.
-    func prune(now: Timestamp) throws(SQLiteError) -> Bool {
-        var room = limits.rowsPerPrune
+    func prune(now: Timestamp, rows: Int) throws(SQLiteError) -> Bool {
+        var room = rows
         for webhook in overfull {
             guard room > 0 else { return true }
             let excess = (webhooks[webhook]?.rows ?? 0) - limits.rowsPerWebhook
