@@ -37,7 +37,7 @@ import Testing
         ("reward.issued", "learnault.rewards"), ("reward.withdrawn", "learnault.rewards"), ("user.created", "learnault.users"),
     ])
     func contractExamplesBecomeExactlyTheDocumentedBodies(name: String, topic: String) throws {
-        let examples = Self.root.appending(path: "../shared/contract/examples")
+        let examples = Self.root.appending(path: "Tests/System/contract/examples")
         let domain = try String(contentsOf: examples.appending(path: "\(name).domain.json"), encoding: .utf8)
         var expected = JSONWriter()
         try JSONParser().parse(Array(try Data(contentsOf: examples.appending(path: "\(name).webhook.json")))) {
