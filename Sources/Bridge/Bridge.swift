@@ -154,7 +154,6 @@ package final class Bridge: Sendable {
     }
 
     private func fail(_ fault: BridgeFault) {
-        Log.error("stage cannot run", .error(fault.description))
         state.withLock { if $0.fault == nil { $0.fault = fault } }
     }
 

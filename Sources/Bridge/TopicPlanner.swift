@@ -13,15 +13,25 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
     package let topic: String
     package let kind: Kind
 
-    package var description: String {
+    package var cause: String {
         switch kind {
-        case .missing: "topic \(topic) is missing; make it with `webhook-bridge topics create`"
-        case .partitions(let count, let wanted):
-            "topic \(topic) has \(count) partitions and must have \(wanted): set topics.partitions to what the cluster "
-                + "has, or stop every bridge, delete the topic and run `webhook-bridge topics create`"
-        case .domainMissing: "domain topic \(topic) does not exist yet"
+        case .missing: "it is missing"
+        case .partitions(let count, let wanted): "it has \(count) partitions and must have \(wanted)"
+        case .domainMissing: "it does not exist yet"
         }
     }
+
+    package var mend: String {
+        switch kind {
+        case .missing: "make it with `webhook-bridge topics create`"
+        case .partitions:
+            "set topics.partitions to what the cluster has, or stop every bridge, delete the topic and run "
+                + "`webhook-bridge topics create`"
+        case .domainMissing: "nothing, if nobody publishes to it"
+        }
+    }
+
+    package var description: String { "topic \(topic): \(cause); to mend it: \(mend)" }
 }
 
 package struct TopicPlanner: Sendable {

@@ -67,6 +67,8 @@ package final class KafkaConsumer {
         var own = configuration.with(
             defaults: [
                 "session.timeout.ms": "10000",
+                // A rebalance is noticed with a heartbeat: a member that works on in the meantime works for nothing.
+                "heartbeat.interval.ms": "1000",
                 "fetch.wait.max.ms": "100",
                 "socket.nagle.disable": "true",
                 "allow.auto.create.topics": "false",

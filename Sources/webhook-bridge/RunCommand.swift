@@ -31,14 +31,26 @@ enum RunCommand {
         var fault: BridgeFault?
         while !isOver() {
             fault = outcome.withLock { $0 } ?? bridge.fault
-            if fault != nil { break }
+            if let fault {
+                report(fault)
+                break
+            }
         }
         Log.info("stopping")
         endIfStuck()
         bridge.stop()
         starter.join()
         Log.info("stopped")
-        if let fault { throw Exit(code: fault.isConfiguration ? 2 : 1, message: fault.description) }
+        if let fault { throw Exit(code: fault.isConfiguration ? 2 : 1) }
+    }
+
+    private static func report(_ fault: BridgeFault) {
+        guard case .topics(let faults) = fault else {
+            return Log.error("the bridge cannot run", .error(fault.description))
+        }
+        for fault in faults {
+            Log.error("topic is not as it must be", .topic(fault.topic), .reason(fault.cause), .fix(fault.mend))
+        }
     }
 
     /// Closing a client can hang in the library; what was committed is committed, so leaving hard loses nothing.

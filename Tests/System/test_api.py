@@ -146,17 +146,6 @@ def test_an_inactive_webhook_gets_nothing(world, account):
     assert account.webhook(quiet["id"])["isActive"] is False
 
 
-def test_the_test_call(world, account):
-    webhook = account.register(world.receiver.url("/tested"), "module.completed", isActive=False)
-    response = account.call("POST", f"/v1/webhooks/{webhook['id']}/test", {"event": "webhook.test"})
-    assert response.status_code == 202 and response.json()["success"] is True
-    identifier = response.json()["data"]["eventId"]
-    delivery, = until(lambda: world.receiver.at("/tested"), 15, "the test event")
-    assert delivery.event_id == identifier and delivery.headers["x-learnault-event"] == "webhook.test"
-    assert delivery.signed_with(webhook["signingSecret"])
-    failed(account.call("POST", f"/v1/webhooks/{webhook['id']}/test", {"event": "module.completed"}), 422)
-
-
 def test_ops_listener(world):
     ops = world.bridges[0].ops
     for path in ["/healthz", "/readyz", "/metrics"]:

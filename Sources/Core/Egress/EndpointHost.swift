@@ -6,7 +6,7 @@ struct EndpointHost {
     let literal: IPAddress?
     let isAddress: Bool
 
-    init(_ bytes: ArraySlice<UInt8>, policy: AddressPolicy) throws(EndpointFault) {
+    init(_ bytes: ArraySlice<UInt8>) throws(EndpointFault) {
         if bytes.first == UInt8(ascii: "[") {
             let inside = bytes.dropFirst().dropLast()
             if inside.contains(UInt8(ascii: "%")) { throw .zoneID }
@@ -29,20 +29,15 @@ struct EndpointHost {
         if wasEncoded { throw .host }
         try Self.checkName(name, labels)
         let text = String(decoding: name, as: UTF8.self)
-        if text == "localhost" {
-            let loopback = IPAddress(v4: 0x7f00_0001)
-            guard policy.isExplicitlyAllowed(loopback) else { throw .specialName }
-            self.init(name: text, literal: loopback)
-            return
-        }
-        if labels.count == 1 { throw .singleLabel }
+        // First, so that `localhost` gets the reason that explains it.
         if Self.isSpecial(text) { throw .specialName }
-        self.init(name: text, literal: nil)
+        if labels.count == 1 { throw .singleLabel }
+        self.init(name: text)
     }
 
-    private init(name: String, literal: IPAddress?) {
+    private init(name: String) {
         text = name
-        self.literal = literal
+        literal = nil
         isAddress = false
     }
 

@@ -50,7 +50,7 @@ package struct EndpointURL: Hashable, Sendable {
     package let isTLS: Bool
     /// Lower case, without brackets and without a last dot; a literal address in its canonical text.
     package let host: String
-    /// Where to connect without asking DNS: a literal address, or loopback for an allowed `localhost`.
+    /// Where to connect without asking DNS: a literal address.
     package let literal: IPAddress?
     package let port: UInt16
     /// Path and query as they were written; `/` where there was none.
@@ -62,7 +62,7 @@ package struct EndpointURL: Hashable, Sendable {
 
     /// - Parameters:
     ///   - allowHTTP: `egress.allowHTTP`.
-    ///   - policy: judges literal addresses, and says whether `localhost` may be used at all.
+    ///   - policy: judges literal addresses.
     package init(_ text: String, allowHTTP: Bool, policy: AddressPolicy) throws(EndpointFault) {
         let bytes = Array(text.utf8)
         try Self.checkCharacters(bytes)
@@ -82,7 +82,7 @@ package struct EndpointURL: Hashable, Sendable {
         let path = String(decoding: rest[authorityEnd...], as: UTF8.self)
         target = path.first == "/" ? path : "/" + path
 
-        let host = try EndpointHost(hostText, policy: policy)
+        let host = try EndpointHost(hostText)
         if let literal = host.literal, case .denied = policy.judge(literal, port: port) { throw .addressDenied }
         self.host = host.text
         literal = host.literal
