@@ -25,11 +25,11 @@ final class Certificates: Sendable {
             openssl ecparam -name prime256v1 -genkey -noout -out ca.key
             openssl ecparam -name prime256v1 -genkey -noout -out leaf.key
             openssl req -x509 -new -key ca.key -subj "/CN=Test authority" -days 10 -out ca.pem
-            issue good 10 x "subjectAltName=DNS:localhost,IP:127.0.0.1" 2
+            issue good 10 x "subjectAltName=DNS:receiver.example,IP:127.0.0.1" 2
             issue other 10 x "subjectAltName=DNS:other.example,IP:127.0.0.9" 3
-            issue expired -1 x "subjectAltName=DNS:localhost,IP:127.0.0.1" 4
-            issue noname 10 localhost "basicConstraints=CA:FALSE" 5
-            openssl req -x509 -new -key leaf.key -subj "/CN=x" -addext "subjectAltName=DNS:localhost" -days 10 -out own.pem
+            issue expired -1 x "subjectAltName=DNS:receiver.example,IP:127.0.0.1" 4
+            issue noname 10 receiver.example "basicConstraints=CA:FALSE" 5
+            openssl req -x509 -new -key leaf.key -subj "/CN=x" -addext "subjectAltName=DNS:receiver.example" -days 10 -out own.pem
             """)
         precondition(status == 0, "openssl failed, see \(folder)/log")
         atexit { _ = system("rm -rf '\(Certificates.shared.folder)'") }
@@ -41,8 +41,14 @@ final class Certificates: Sendable {
 }
 
 @Suite(.timeLimit(.minutes(2))) struct TLSTests {
-    private func harness() throws -> Harness {
-        try Harness { $0.authoritiesFile = Certificates.shared.folder + "/ca.pem" }
+    /// For the whole process: where `receiver.example` is.
+    private static let nameserver = ScriptedNameserver(["receiver.example": .addresses(["127.0.0.1"])])
+
+    private func harness(authorities: String? = Certificates.shared.folder + "/ca.pem") throws -> Harness {
+        try Harness {
+            $0.authoritiesFile = authorities
+            $0.nameservers = ["127.0.0.1:\(Self.nameserver.port)"]
+        }
     }
 
     private static let polite: @Sendable (Peer) -> Void = { peer in
@@ -51,7 +57,7 @@ final class Certificates: Sendable {
         }
     }
 
-    @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION], ["localhost", "127.0.0.1"])
+    @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION], ["receiver.example", "127.0.0.1"])
     func postsReusesAndResumes(_ version: Int32, _ host: String) throws {
         let server = ScriptedServer(tls: Certificates.shared.tls("good", version), Self.polite)
         defer { server.stop() }
@@ -79,7 +85,7 @@ final class Certificates: Sendable {
         }
         defer { server.stop() }
         let harness = try harness()
-        for host in ["localhost", "127.0.0.1"] {
+        for host in ["receiver.example", "127.0.0.1"] {
             #expect(try harness.post("https://\(host):\(server.port)/").outcome == .failed(failure))
         }
         harness.engine.stop()
@@ -89,8 +95,8 @@ final class Certificates: Sendable {
     @Test func refusesAnAuthorityItDoesNotKnow() throws {
         let server = ScriptedServer(tls: Certificates.shared.tls("good"), Self.polite)
         defer { server.stop() }
-        let harness = try Harness()
-        #expect(try harness.post("https://localhost:\(server.port)/").outcome == .failed(.tlsUntrusted))
+        let harness = try harness(authorities: nil)
+        #expect(try harness.post("https://receiver.example:\(server.port)/").outcome == .failed(.tlsUntrusted))
         harness.engine.stop()
     }
 
@@ -104,7 +110,7 @@ final class Certificates: Sendable {
         defer { plain.stop() }
         let harness = try harness()
         for server in [old, plain] {
-            #expect(try harness.post("https://localhost:\(server.port)/").outcome == .failed(.tlsFailed))
+            #expect(try harness.post("https://receiver.example:\(server.port)/").outcome == .failed(.tlsFailed))
         }
         harness.engine.stop()
     }
@@ -113,7 +119,7 @@ final class Certificates: Sendable {
         let server = ScriptedServer { $0.awaitEnd() }
         defer { server.stop() }
         let harness = try harness()
-        #expect(try harness.post("https://localhost:\(server.port)/", timeout: 100).outcome == .failed(.tlsTimeout))
+        #expect(try harness.post("https://receiver.example:\(server.port)/", timeout: 100).outcome == .failed(.tlsTimeout))
         harness.engine.stop()
     }
 
