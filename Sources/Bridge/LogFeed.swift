@@ -27,7 +27,7 @@ final class LogFeed: Sendable {
     }
 
     private func read(_ kafka: KafkaConfiguration, _ topics: Topics) {
-        guard let reader = try? KafkaReader(kafka, purpose: "logs") else { return }
+        guard let reader = try? KafkaReader(kafka, purpose: "logs", pace: .leisurely) else { return }
         let parser = JSONParser()
         var generation = -1
         while !isStopping.load(ordering: .acquiring) {

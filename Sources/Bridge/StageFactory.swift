@@ -36,7 +36,7 @@ struct StageFactory: Sendable {
                     secrets: secrets, engine: room.engine, results: room.results, producer: $0)
             }
         case .retry:
-            return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, failed) {
+            return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, pace: .leisurely, failed) {
                 RetryStage(topics: topics, producer: $0)
             }
         case .registry:
@@ -65,7 +65,7 @@ struct StageFactory: Sendable {
 
     private func runner(
         _ role: Role, reading: [String], from start: KafkaStart = .earliest,
-        fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, wake: EventFD = EventFD(),
+        fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, pace: FetchPace = .prompt, wake: EventFD = EventFD(),
         _ failed: @escaping @Sendable (KafkaError) -> Void,
         handler: @escaping @Sendable (KafkaProducer) -> any StageHandler
     ) -> StageRunner {
@@ -76,7 +76,8 @@ struct StageFactory: Sendable {
         return StageRunner(role: role, wake: wake, failed: failed) { [kafka] wake throws(KafkaError) in
             let producer = try KafkaProducer(kafka, maxMessageBytes: largest, wake: wake)
             let consumer = try KafkaConsumer(
-                kafka, group: group, instanceID: instance, topics: reading, start: start, fetch: fetch, wake: wake)
+                kafka, group: group, instanceID: instance, topics: reading, start: start, fetch: fetch, pace: pace,
+                wake: wake)
             return StageRunner.Parts(consumer: consumer, producer: producer, handler: handler(producer))
         }
     }

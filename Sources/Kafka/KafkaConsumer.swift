@@ -58,7 +58,8 @@ package final class KafkaConsumer {
     ///   - wake: signalled when a queue has something to read.
     package init(
         _ configuration: KafkaConfiguration, group: String, instanceID: String?, topics: [String],
-        start: KafkaStart = .earliest, fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, wake: EventFD
+        start: KafkaStart = .earliest, fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch,
+        pace: FetchPace = .prompt, wake: EventFD
     ) throws(KafkaError) {
         self.wake = wake
         self.start = start
@@ -85,6 +86,7 @@ package final class KafkaConsumer {
         own = own.with(defaults: fetch, fixed: [:])
         if let instanceID { own = own.with(defaults: [:], fixed: ["group.instance.id": instanceID]) }
         let conf = try own.make()
+        pace.install(in: conf)
         rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR)
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, &reason, reason.count) else {
@@ -110,7 +112,14 @@ package final class KafkaConsumer {
 
     /// For stages that move many records.
     package static var roomyFetch: KeyValuePairs<String, String> {
-        ["queued.max.messages.kbytes": "1024", "queued.min.messages": "256", "fetch.message.max.bytes": "1048576"]
+        [
+            "queued.max.messages.kbytes": "1024",
+            // A partition is fetched again when its queue is empty: what came in the meantime comes in one answer. With
+            // more, the client fetches without pause and gets a record or two each time (measured: 108 against 83 µs of
+            // processor time per event through the whole line).
+            "queued.min.messages": "1",
+            "fetch.message.max.bytes": "1048576",
+        ]
     }
 
     /// For the retry stage, whose partitions are many and whose heads wait for hours: hold little more than the head.

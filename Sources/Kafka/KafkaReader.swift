@@ -20,13 +20,16 @@ package final class KafkaReader {
     private var partitionCount = 0
     private var lastComplaint: UInt64 = 0
 
-    package init(_ configuration: KafkaConfiguration, purpose: String) throws(KafkaError) {
+    package init(
+        _ configuration: KafkaConfiguration, purpose: String, pace: FetchPace = .prompt
+    ) throws(KafkaError) {
         bootstrapServers = configuration.bootstrapServers
         let own = configuration.with(
             defaults: [
                 "fetch.wait.max.ms": "100",
                 "socket.nagle.disable": "true",
                 "queued.max.messages.kbytes": "4096",
+                "queued.min.messages": "1",
                 "topic.metadata.refresh.interval.ms": "60000",
             ],
             fixed: [
@@ -38,6 +41,7 @@ package final class KafkaReader {
                 "enable.partition.eof": "true",
             ])
         let conf = try own.make()
+        pace.install(in: conf)
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, &reason, reason.count) else {
             rd_kafka_conf_destroy(conf)
