@@ -19,16 +19,16 @@ package final class SHA256Hasher {
         EVP_MD_free(algorithm)
     }
 
-    /// The digest of `bytes`, 32 bytes, handed to `body`.
-    package func hash<Result>(_ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    /// The first 12 bytes of the digest of `bytes`, as big-endian numbers: what an id is made of. Not generic and without
+    /// a closure, since it runs twice for every delivery.
+    package func prefix(of bytes: [UInt8]) -> (high: UInt64, low: UInt32) {
         EVP_DigestInit_ex(context, algorithm, nil)
-        if bytes.withContiguousStorageIfAvailable({ EVP_DigestUpdate(context, $0.baseAddress, $0.count) }) == nil {
-            let copy = Array(bytes)
-            EVP_DigestUpdate(context, copy, copy.count)
-        }
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { digest in
-            EVP_DigestFinal_ex(context, digest.baseAddress, nil)
-            return body(UnsafeRawBufferPointer(digest))
+        EVP_DigestUpdate(context, bytes, bytes.count)
+        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { digest in
+            EVP_DigestFinal_ex(context, digest.baseAddress?.assumingMemoryBound(to: UInt8.self), nil)
+            return (
+                UInt64(bigEndian: digest.load(as: UInt64.self)), UInt32(bigEndian: digest.load(fromByteOffset: 8, as: UInt32.self))
+            )
         }
     }
 }

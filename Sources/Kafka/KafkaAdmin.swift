@@ -24,7 +24,7 @@ package final class KafkaAdmin {
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, &reason, reason.count) else {
             rd_kafka_conf_destroy(conf)
-            throw KafkaError(configuration: text(reason))
+            throw KafkaError(configuration: untilNUL(reason))
         }
         self.handle = handle
     }
@@ -70,7 +70,7 @@ package final class KafkaAdmin {
                 let new = rd_kafka_NewTopic_new(
                     topic.name, Int32(topic.partitions), Int32(replicationFactor), &reason, reason.count)
             else {
-                failures.append((topic.name, KafkaError(configuration: text(reason))))
+                failures.append((topic.name, KafkaError(configuration: untilNUL(reason))))
                 continue
             }
             for (name, value) in topic.properties.sorted(by: { $0.key < $1.key }) {

@@ -91,7 +91,7 @@ package final class KafkaConsumer {
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, &reason, reason.count) else {
             rd_kafka_conf_destroy(conf)
-            throw KafkaError(configuration: text(reason))
+            throw KafkaError(configuration: untilNUL(reason))
         }
         self.handle = handle
         rd_kafka_poll_set_consumer(handle)

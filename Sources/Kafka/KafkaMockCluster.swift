@@ -12,7 +12,7 @@ package final class KafkaMockCluster: @unchecked Sendable {
         let conf = try KafkaConfiguration([]).make()
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, &reason, reason.count) else {
-            throw KafkaError(configuration: text(reason))
+            throw KafkaError(configuration: untilNUL(reason))
         }
         guard let cluster = rd_kafka_mock_cluster_new(handle, Int32(brokers)) else {
             rd_kafka_destroy(handle)

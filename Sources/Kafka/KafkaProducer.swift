@@ -67,7 +67,7 @@ package final class KafkaProducer {
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, &reason, reason.count) else {
             rd_kafka_conf_destroy(conf)
-            throw KafkaError(configuration: text(reason))
+            throw KafkaError(configuration: untilNUL(reason))
         }
         guard let queue = rd_kafka_queue_get_main(handle) else { throw KafkaError(configuration: "no event queue") }
         enableWake(queue, wake)
@@ -224,7 +224,7 @@ package final class KafkaProducer {
         var reason = [CChar](repeating: 0, count: 512)
         let code = rd_kafka_fatal_error(handle, &reason, reason.count)
         guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { return }
-        Log.error("producer met a fatal error and is replaced", .error(text(reason)))
+        Log.error("producer met a fatal error and is replaced", .error(untilNUL(reason)))
         rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
         var acknowledged: [UInt64] = []
         while let event = rd_kafka_queue_poll(queue, 100) {
@@ -266,6 +266,6 @@ func enableWake(_ queue: OpaquePointer, _ wake: EventFD) {
     rd_kafka_queue_io_event_enable(queue, wake.descriptor, &one, 8)
 }
 
-func text(_ characters: [CChar]) -> String {
+func untilNUL(_ characters: [CChar]) -> String {
     String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -52,7 +52,10 @@ package final class TranslateStage: StageHandler {
         let origin = RecordOrigin(topic: partition.topic, partition: partition.number, offset: message.offset)
         do {
             let mapped = try parser.parse(value) { root in
-                try plan.map(root, origin: origin, into: &writer) { bytes in hasher.hash(bytes) { EventID(bytes: $0) } }
+                try plan.map(root, origin: origin, into: &writer) { bytes in
+                    let (high, low) = hasher.prefix(of: bytes)
+                    return EventID(high: high, low: low)
+                }
             }
             guard let mapped else { return }
             guard writer.bytes.count <= payloadBytes else {
@@ -110,6 +113,7 @@ package final class TranslateStage: StageHandler {
         identity.append(0)
         webhook.append(to: &identity)
         identity.append(0)
-        return hasher.hash(identity) { DeliveryID(bytes: $0) }
+        let (high, low) = hasher.prefix(of: identity)
+        return DeliveryID(high: high, low: low)
     }
 }

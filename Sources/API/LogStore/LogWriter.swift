@@ -49,7 +49,7 @@ final class LogWriter {
         let known = try connection.statement("SELECT id, webhook FROM webhooks")
         while try known.step() {
             guard known.blob(1).count == 12 else { continue }
-            let webhook = WebhookID(bytes: known.blob(1))
+            let webhook = WebhookID(bytes: Array(known.blob(1)))
             let rows = counts[known.integer(0)] ?? 0
             webhooks[webhook] = (known.integer(0), rows)
             if rows > limits.rowsPerWebhook { overfull.insert(webhook) }

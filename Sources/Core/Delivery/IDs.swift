@@ -5,13 +5,13 @@ package protocol IDKind: Sendable {
     static var prefix: StaticString { get }
 }
 
-package enum WebhookKind: IDKind { package static var prefix: StaticString { "wh_" } }
-package enum AccountKind: IDKind { package static var prefix: StaticString { "acct_" } }
-package enum EventKind: IDKind { package static var prefix: StaticString { "evt_" } }
-package enum DeliveryKind: IDKind { package static var prefix: StaticString { "dlv_" } }
-package enum CommandKind: IDKind { package static var prefix: StaticString { "cmd_" } }
-package enum NoticeKind: IDKind { package static var prefix: StaticString { "ntc_" } }
-package enum EmailKind: IDKind { package static var prefix: StaticString { "eml_" } }
+package enum WebhookKind: IDKind { @inlinable package static var prefix: StaticString { "wh_" } }
+package enum AccountKind: IDKind { @inlinable package static var prefix: StaticString { "acct_" } }
+package enum EventKind: IDKind { @inlinable package static var prefix: StaticString { "evt_" } }
+package enum DeliveryKind: IDKind { @inlinable package static var prefix: StaticString { "dlv_" } }
+package enum CommandKind: IDKind { @inlinable package static var prefix: StaticString { "cmd_" } }
+package enum NoticeKind: IDKind { @inlinable package static var prefix: StaticString { "ntc_" } }
+package enum EmailKind: IDKind { @inlinable package static var prefix: StaticString { "eml_" } }
 
 package typealias WebhookID = ID<WebhookKind>
 package typealias AccountID = ID<AccountKind>
@@ -23,23 +23,25 @@ package typealias EmailID = ID<EmailKind>
 
 /// An id of one kind: hashable without touching text, printable as the contract writes it.
 package struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringConvertible {
-    private let high: UInt64
-    private let low: UInt32
+    // Inlinable throughout: unspecialised, each use would look the generic type's metadata up at run time.
+    @usableFromInline let high: UInt64
+    @usableFromInline let low: UInt32
 
-    /// The first 12 bytes of a digest or of random bytes.
-    package init(bytes: some Collection<UInt8>) {
-        precondition(bytes.count >= 12, "an id needs 12 bytes")
-        var high: UInt64 = 0
-        var low: UInt32 = 0
-        for (position, byte) in bytes.prefix(12).enumerated() {
-            if position < 8 { high = high << 8 | UInt64(byte) } else { low = low << 8 | UInt32(byte) }
-        }
+    /// The first 12 bytes of a digest, as big-endian numbers.
+    @inlinable package init(high: UInt64, low: UInt32) {
         self.high = high
         self.low = low
     }
 
+    /// The first 12 of some digest's or some random bytes.
+    @inlinable package init(bytes: [UInt8]) {
+        precondition(bytes.count >= 12, "an id needs 12 bytes")
+        self.init(
+            high: bytes[0..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8..<12].reduce(0) { $0 << 8 | UInt32($1) })
+    }
+
     /// The text form; nil for another prefix, length or upper-case digits.
-    package init?(_ text: UnsafeRawBufferPointer) {
+    @inlinable package init?(_ text: UnsafeRawBufferPointer) {
         let prefix = Kind.prefix
         let skipped = prefix.utf8CodeUnitCount
         guard text.count == skipped + 24 else { return nil }
@@ -54,21 +56,21 @@ package struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringCon
         self.low = low
     }
 
-    package init?(_ text: String) {
+    @inlinable package init?(_ text: String) {
         var text = text
         guard let id = text.withUTF8({ ID(UnsafeRawBufferPointer($0)) }) else { return nil }
         self = id
     }
 
-    package static func < (left: ID, right: ID) -> Bool {
+    @inlinable package static func < (left: ID, right: ID) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }
 
     /// Length of the text form in bytes.
-    package static var textLength: Int { Kind.prefix.utf8CodeUnitCount + 24 }
+    @inlinable package static var textLength: Int { Kind.prefix.utf8CodeUnitCount + 24 }
 
     /// Appends the text form without making a String.
-    package func append(to bytes: inout [UInt8]) {
+    @inlinable package func append(to bytes: inout [UInt8]) {
         let prefix = Kind.prefix
         bytes.append(contentsOf: UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
         var shift = 60
@@ -83,7 +85,7 @@ package struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringCon
         }
     }
 
-    package var description: String {
+    @inlinable package var description: String {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.textLength)
         append(to: &bytes)
@@ -91,12 +93,14 @@ package struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringCon
     }
 }
 
+@inlinable
 @inline(__always)
 package func hexDigit(_ value: UInt8) -> UInt8 {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
 }
 
 /// The value of a lower-case hex digit; nil for anything else.
+@inlinable
 @inline(__always)
 package func hexValue(_ byte: UInt8) -> UInt8? {
     switch byte {

@@ -24,7 +24,7 @@ package struct RetrySchedule: Sendable {
         precondition(waits.count == Self.tierCount, "there are eight tiers")
         tiers = waits.enumerated().map { index, wait in
             Tier(
-                index: index, label: durationLabel(wait),
+                index: index, label: Milliseconds(wait).description,
                 waitMilliseconds: max(1, Int64((Double(wait) * timeScale).rounded())))
         }
     }
@@ -52,14 +52,4 @@ package struct RetrySchedule: Sendable {
         }
         return .retry(tier, due: endedAt.adding(milliseconds: tier.waitMilliseconds))
     }
-}
-
-/// `5s`, `30m`, `24h`: the largest unit that divides the duration, as the tiers are written. Hours are the largest.
-package func durationLabel(_ milliseconds: Int64) -> String {
-    if milliseconds > 0 {
-        if milliseconds % 3_600_000 == 0 { return "\(milliseconds / 3_600_000)h" }
-        if milliseconds % 60_000 == 0 { return "\(milliseconds / 60_000)m" }
-        if milliseconds % 1000 == 0 { return "\(milliseconds / 1000)s" }
-    }
-    return "\(milliseconds)ms"
 }
