@@ -81,6 +81,8 @@ let package = Package(
         tests("JSON", ["JSON"]),
         tests("Mapping", ["Mapping", "JSON", "Core", "Crypto"]),
         tests("Crypto", ["Crypto"]),
+        tests("Kafka", ["Kafka", "Runtime"]),
+        tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),

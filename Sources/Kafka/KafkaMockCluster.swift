@@ -35,6 +35,13 @@ package final class KafkaMockCluster: @unchecked Sendable {
         ("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "300"), ("fetch.wait.max.ms", "10"),
     ]
 
+    /// The next produce requests are answered with this error, one each.
+    /// - Parameter code: a broker's error code, for instance 87 (invalid record) or 7 (request timed out).
+    package func failProduces(_ count: Int, code: Int32) {
+        var errors = [rd_kafka_resp_err_t](repeating: rd_kafka_resp_err_t(rawValue: code), count: count)
+        rd_kafka_mock_push_request_errors_array(cluster, 0, errors.count, &errors)
+    }
+
     package func createTopic(_ name: String, partitions: Int) throws(KafkaError) {
         let status = rd_kafka_mock_topic_create(cluster, name, Int32(partitions), 1)
         guard status == RD_KAFKA_RESP_ERR_NO_ERROR || status == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else {

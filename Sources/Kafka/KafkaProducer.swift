@@ -143,6 +143,7 @@ package final class KafkaProducer {
     /// Serves delivery reports; never blocks.
     /// - Parameter acknowledged: gets the tokens of records the broker now has.
     package func poll(acknowledged: inout [UInt64]) {
+        let before = unacknowledged
         if !late.isEmpty {
             acknowledged.append(contentsOf: late)
             late.removeAll()
@@ -160,7 +161,9 @@ package final class KafkaProducer {
             }
             rd_kafka_event_destroy(event)
         }
-        if !waiting.isEmpty, Clock.monotonic() - waitingSince >= retryAfterNanoseconds { sendWaiting() }
+        // Acknowledgements make room in a full local queue; without any the broker is given time.
+        let madeRoom = unacknowledged < before
+        if !waiting.isEmpty, madeRoom || Clock.monotonic() - waitingSince >= retryAfterNanoseconds { sendWaiting() }
     }
 
     private func report(_ message: UnsafePointer<rd_kafka_message_t>, _ acknowledged: inout [UInt64]) {
