@@ -15,6 +15,7 @@ package final class KafkaReader {
     }
 
     private let handle: OpaquePointer
+    private let gate: FetchGate
     private let bootstrapServers: String
     private var ended: Set<String> = []
     private var partitionCount = 0
@@ -24,12 +25,12 @@ package final class KafkaReader {
         _ configuration: KafkaConfiguration, purpose: String, pace: FetchPace = .prompt
     ) throws(KafkaError) {
         bootstrapServers = configuration.bootstrapServers
+        gate = FetchGate(pace)
         let own = configuration.with(
             defaults: [
                 "fetch.wait.max.ms": "100",
                 "socket.nagle.disable": "true",
                 "queued.max.messages.kbytes": "4096",
-                "queued.min.messages": "1",
                 "topic.metadata.refresh.interval.ms": "60000",
             ],
             fixed: [
@@ -41,7 +42,7 @@ package final class KafkaReader {
                 "enable.partition.eof": "true",
             ])
         let conf = try own.make()
-        pace.install(in: conf)
+        gate.install(in: conf)
         var reason = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, &reason, reason.count) else {
             rd_kafka_conf_destroy(conf)

@@ -220,6 +220,9 @@ package final class StageLoop {
     private func readRound() -> Int {
         guard !producer.isBehind else { return 0 }
         var total = 0
+        defer {
+            consumer.noteBacklog(of: partitions.lazy.filter { self.handler.budget(for: $0) > 0 }.map(\.kafka))
+        }
         for partition in partitions {
             let limit = min(Self.recordsPerRound, handler.budget(for: partition), Self.maxSpan - partition.ledger.span)
             guard limit > 0 else { continue }
