@@ -128,7 +128,11 @@ package final class RegistryStage: StageHandler {
     }
 
     private func apply(_ command: Command, _ record: RecordReference) -> Job {
-        if let earlier = answered[command.id] { return Job(record: record, result: earlier, actions: []) }
+        if var earlier = answered[command.id] {
+            // Its state record went out with the first answer and will not come again: there is nothing to wait for.
+            earlier.wroteState = false
+            return Job(record: record, result: earlier, actions: [])
+        }
         let (answer, actions) = state.apply(command, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
         let wroteState = actions.contains {
             switch $0 {

@@ -1,0 +1,268 @@
+// Stages on their loops, on the embedded broker: what is committed when, retries in time, the registry's order.
+import Core
+import JSON
+import Kafka
+import Pipeline
+import Registry
+import Retry
+import Runtime
+import Synchronization
+import Testing
+
+private func eventually(_ what: Comment, seconds: Double = 20, _ isTrue: () throws -> Bool) throws {
+    let deadline = Clock.monotonic() + UInt64(seconds * 1e9)
+    let pause = EventFD()
+    while try !isTrue() {
+        try #require(Clock.monotonic() < deadline, what)
+        pause.wait(milliseconds: 5)
+    }
+}
+
+/// An embedded broker with the bridge's topics.
+private final class World: Sendable {
+    let topics = Topics(prefix: "webhooks.", shards: 2)
+    let cluster: KafkaMockCluster
+
+    init() throws {
+        cluster = try KafkaMockCluster()
+        for plan in topics.plans { try cluster.createTopic(plan.name, partitions: plan.partitions) }
+    }
+
+    var configuration: KafkaConfiguration {
+        KafkaConfiguration([("bootstrap.servers", cluster.bootstrapServers)] + KafkaMockCluster.clientProperties)
+    }
+
+    struct Record {
+        let topic: String
+        let partition: Int32
+        let key: String
+        let value: String?
+        let timestamp: Int64
+    }
+
+    /// Everything in some topics, in the order of each partition.
+    func dump(_ names: (topic: String, partitions: Int)...) throws -> [Record] {
+        let reader = try KafkaReader(configuration, purpose: "dump")
+        reader.assign(names.flatMap { name in (0..<Int32(name.partitions)).map { (name.topic, $0, .beginning) } })
+        var records: [Record] = []
+        try eventually("read to the end") {
+            reader.poll(milliseconds: 20) { message in
+                records.append(
+                    Record(
+                        topic: message.topic, partition: message.partition,
+                        key: String(decoding: message.key, as: UTF8.self),
+                        value: message.value.map { String(decoding: $0, as: UTF8.self) }, timestamp: message.timestamp))
+            }
+            return reader.hasReachedEnds
+        }
+        return records
+    }
+
+    func produce(_ topic: String, partition: Int32, key: String, value: [UInt8], headers: consuming KafkaHeaders) throws {
+        let wake = EventFD()
+        let producer = try KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake)
+        producer.produce(
+            producer.topic(topic), partition: partition, key: Array(key.utf8), value: value, headers: headers, token: 1)
+        var tokens: [UInt64] = []
+        try eventually("acknowledged") {
+            producer.poll(acknowledged: &tokens)
+            return tokens == [1]
+        }
+    }
+
+    /// Runs a stage on a thread of its own until the returned closure is called.
+    func run(
+        group: String, reading: [String], fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch,
+        _ make: @escaping @Sendable (KafkaProducer) -> any StageHandler
+    ) throws -> @Sendable () -> Void {
+        let status = StageStatus(role: group)
+        let configuration = configuration
+        let wake = EventFD()
+        let flag = Flag()
+        let thread = OwnedThread(name: group) {
+            guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake),
+                let consumer = try? KafkaConsumer(
+                    configuration, group: group, instanceID: nil, topics: reading, fetch: fetch, wake: wake)
+            else { return }
+            StageLoop(consumer: consumer, producer: producer, handler: make(producer), status: status, wake: wake)
+                .run { flag.isSet }
+        }
+        try eventually("\(group) has its assignment") { status.hasAssignment }
+        return {
+            flag.set()
+            wake.signal()
+            thread.join()
+        }
+    }
+}
+
+private final class Flag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct StageTests {
+    private static let account = AccountID("acct_000000000000000000000001")!
+    private static let webhook = WebhookID("wh_000000000000000000000001")!
+
+    private func delivery(_ number: UInt32, due: Timestamp?) -> Delivery {
+        Delivery(
+            webhook: Self.webhook, account: Self.account, event: EventID(high: 1, low: number), eventType: "user.created",
+            id: DeliveryID(high: 2, low: number), generation: 1, attempt: 1, origin: "learnault.users/0/0", dueAt: due,
+            body: Array("{\"n\":\(number)}".utf8))
+    }
+
+    @Test func retriesComeBackInTimeAndInOrderAlsoAfterARestart() throws {
+        let world = try World()
+        let shard = Self.webhook.shard(of: world.topics.shards)
+        let run = {
+            try world.run(group: "retry", reading: [world.topics.retries], fetch: KafkaConsumer.frugalFetch) { [topics = world.topics] in
+                RetryStage(topics: topics, producer: $0)
+            }
+        }
+        func park(_ number: UInt32, _ due: Timestamp) throws {
+            try world.produce(
+                world.topics.retries, partition: world.topics.retryPartition(shard: shard, tier: 1), key: "30s",
+                value: delivery(number, due: due).body, headers: delivery(number, due: due).headers())
+        }
+        var stop = try run()
+        let start = Timestamp(milliseconds: Clock.wallMilliseconds())
+        var due: [String: Timestamp] = [:]
+        for number in UInt32(1)...3 {
+            let at = start.adding(milliseconds: 500 + Int64(number) * 300)
+            due["{\"n\":\(number)}"] = at
+            try park(number, at)
+        }
+        try eventually("three are back") { try world.dump((world.topics.deliveries, 2)).count == 3 }
+        stop()
+        // Parked while nobody looks after it.
+        let later = Timestamp(milliseconds: Clock.wallMilliseconds() + 200)
+        try park(4, later)
+        stop = try run()
+        try eventually("the fourth is back") { try world.dump((world.topics.deliveries, 2)).count == 4 }
+        stop()
+        let found = try world.dump((world.topics.deliveries, 2))
+        #expect(found.map(\.value) == (1...4).map { "{\"n\":\($0)}" }, "in order, and none twice after the restart")
+        for record in found {
+            #expect(record.key == Self.webhook.description && record.partition == shard)
+            guard let value = record.value, let at = due[value] else { continue }
+            #expect(record.timestamp >= at.milliseconds, "never early")
+            #expect(record.timestamp <= at.milliseconds + 250, "at most 250 ms late when idle")
+        }
+    }
+
+    @Test func aRecordThatIsNoDeliveryIsADeadLetterAndStopsNothing() throws {
+        let world = try World()
+        let stop = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
+            RetryStage(topics: topics, producer: $0)
+        }
+        try world.produce(
+            world.topics.retries, partition: 0, key: "5s", value: [123], headers: KafkaHeaders(capacity: 1))
+        try world.produce(
+            world.topics.retries, partition: 0, key: "5s", value: delivery(1, due: nil).body,
+            headers: delivery(1, due: nil).headers())
+        try eventually("both are settled") {
+            try world.dump((world.topics.deliveries, 2), (world.topics.deadLetters, 2)).count == 2
+        }
+        let letter = try #require(try world.dump((world.topics.deadLetters, 2)).first)
+        #expect(letter.key == world.topics.retries && letter.value == "{")
+        stop()
+    }
+
+    /// The broker refuses what a record causes: the record must not be committed, and comes to its end when it is taken.
+    @Test func nothingIsCommittedBeforeItsEffectsAreStored() throws {
+        let world = try World()
+        let stop = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
+            RetryStage(topics: topics, producer: $0)
+        }
+        for number in UInt32(1)...20 {
+            try world.produce(
+                world.topics.retries, partition: 0, key: "5s", value: delivery(number, due: nil).body,
+                headers: delivery(number, due: nil).headers())
+            if number == 10 { world.cluster.failProduces(1, code: 87) }
+        }
+        try eventually("all are back") {
+            Set(try world.dump((world.topics.deliveries, 2)).compactMap(\.value)).count == 20
+        }
+        stop()
+        // What was committed is not read again, and nothing is missing: twenty records, each once.
+        let again = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
+            RetryStage(topics: topics, producer: $0)
+        }
+        again()
+        #expect(try world.dump((world.topics.deliveries, 2)).count == 20)
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct RegistryStageTests {
+    private let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+    private let account = AccountID("acct_000000000000000000000001")!
+
+    private func command(_ number: UInt32, _ change: Command.Change, notAfter: Timestamp? = nil) -> Command {
+        Command(id: CommandID(high: 3, low: number), account: account, at: now, notAfter: notAfter, change: change)
+    }
+
+    private func webhook(_ number: UInt32) -> Webhook {
+        Webhook(
+            id: WebhookID(high: 4, low: number), account: account, url: "https://example.com/", description: nil,
+            events: ["*"], isActive: true, version: "1.0", createdAt: now, updatedAt: now,
+            secrets: [SealedSecret(keyID: "k", box: [1, 2, 3], createdAt: now)])
+    }
+
+    @Test func commandsAreAppliedOnceVisibleWhenAnsweredAndSurviveATakeOver() throws {
+        let world = try World()
+        let caughtUp = Flag()
+        let run = {
+            try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds) { [topics = world.topics, configuration = world.configuration] in
+                RegistryStage(
+                    topics: topics, configuration: configuration, webhooksPerAccount: 2, producer: $0,
+                    onCaughtUp: { caughtUp.set() })
+            }
+        }
+        var stop = try run()
+        let view = RegistryView()
+        let feed = RegistryFeed(view: view, topics: world.topics)
+        try feed.start(world.configuration, sendsCommands: true)
+        defer { feed.stop() }
+        try eventually("the view is loaded and the registry has caught up") { feed.isLoaded && caughtUp.isSet }
+        func send(_ command: Command) throws -> CommandOutcome {
+            let seen = Answer()
+            feed.send(command) { seen.put($0) }
+            try eventually("answered", seconds: 10) { seen.value != nil }
+            return try #require(seen.value)
+        }
+        let made = Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: now)
+        #expect(try send(command(1, .createAccount(made))) == .applied)
+        #expect(view.read { $0.accounts.count } == 1, "visible the moment it is answered")
+        #expect(try send(command(2, .createWebhook(webhook(1)))) == .applied)
+        #expect(try send(command(2, .createWebhook(webhook(1)))) == .applied, "a repeated command is answered again")
+        #expect(try send(command(3, .createWebhook(webhook(2)))) == .applied)
+        #expect(try send(command(4, .createWebhook(webhook(3)))) == .refused(.webhookLimitReached))
+        #expect(try send(command(5, .deleteWebhook(webhook(2).id), notAfter: now.adding(milliseconds: -1))) == .refused(.tooLate))
+        #expect(view.read { $0.webhooks(of: account).map(\.id) } == [webhook(1).id, webhook(2).id])
+
+        stop()
+        stop = try run()
+        let order = DisableOrder(
+            generation: 1, reason: "too many failures", failedAttempts: 9, lastError: "HTTP 500", failingSince: now)
+        #expect(try send(command(6, .disableWebhook(webhook(1).id, order))) == .applied, "the state survived")
+        #expect(try send(command(6, .disableWebhook(webhook(1).id, order))) == .applied)
+        #expect(try send(command(7, .disableWebhook(webhook(1).id, order))) == .refused(.olderGeneration))
+        #expect(view.read { $0.webhooks[webhook(1).id]?.isActive } == false)
+        stop()
+        let notices = try world.dump((world.topics.notices, 1))
+        let emails = try world.dump((world.topics.emails, 1))
+        #expect(notices.count == 1 && notices[0].key == webhook(1).id.description)
+        #expect(emails.count == 1 && emails[0].key == account.description)
+        let state = try world.dump((world.topics.subscriptions, 1))
+        #expect(state.count == 3, "two creations and one disabling; refused and repeated commands write nothing")
+        #expect(notices[0].timestamp <= state[2].timestamp && emails[0].timestamp <= state[2].timestamp)
+    }
+
+    private final class Answer: Sendable {
+        private let box = Mutex<CommandOutcome?>(nil)
+        var value: CommandOutcome? { box.withLock { $0 } }
+        func put(_ outcome: CommandOutcome) { box.withLock { $0 = outcome } }
+    }
+}
