@@ -34,7 +34,8 @@ final class EngineRoom: Sendable {
 extension AddressPolicy {
     init(_ egress: Settings.Egress, ownListeners: Set<Listener>) {
         self.init(
-            allow: egress.allowNetworks.compactMap { Network($0) }, deny: egress.denyNetworks.compactMap { Network($0) },
+            allow: egress.allowNetworks.compactMap { Network($0) },
+            deny: egress.denyNetworks.compactMap { Network($0) },
             ownListeners: ownListeners)
     }
 }

@@ -24,7 +24,8 @@ package enum MappingFolder {
             faults += compiled.faults
             guard let plan = compiled.plan else { continue }
             if let other = files[plan.topic] {
-                faults.append(MappingFault(file: path, key: "topic", cause: "\(plan.topic) is mapped by \(other) already"))
+                faults.append(
+                    MappingFault(file: path, key: "topic", cause: "\(plan.topic) is mapped by \(other) already"))
             }
             files[plan.topic] = path
             plans.append(plan)

@@ -23,7 +23,10 @@ struct StageFactory: Sendable {
     func make(_ role: Role, failed: @escaping @Sendable (KafkaError) -> Void) -> StageRunner? {
         switch role {
         case .translate:
-            return runner(role, reading: configuration.plans.map(\.topic), from: .age(milliseconds: settings.translate.startAge.count), failed) {
+            return runner(
+                role, reading: configuration.plans.map(\.topic),
+                from: .age(milliseconds: settings.translate.startAge.count), failed
+            ) {
                 TranslateStage(
                     plans: configuration.plans, topics: topics, view: view, payloadBytes: settings.limits.payloadBytes,
                     producer: $0)
@@ -65,7 +68,8 @@ struct StageFactory: Sendable {
 
     private func runner(
         _ role: Role, reading: [String], from start: KafkaStart = .earliest,
-        fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, pace: FetchPace = .prompt, wake: EventFD = EventFD(),
+        fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, pace: FetchPace = .prompt,
+        wake: EventFD = EventFD(),
         _ failed: @escaping @Sendable (KafkaError) -> Void,
         handler: @escaping @Sendable (KafkaProducer) -> any StageHandler
     ) -> StageRunner {

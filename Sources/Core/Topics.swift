@@ -23,7 +23,9 @@ package struct Topics: Sendable {
     package var subscriptions: String { prefix + "subscriptions" }
 
     /// The partition of `retries` for a shard and a tier: one delay per partition, so append order is due order.
-    package func retryPartition(shard: Int32, tier: Int) -> Int32 { shard * Int32(RetrySchedule.tierCount) + Int32(tier) }
+    package func retryPartition(shard: Int32, tier: Int) -> Int32 {
+        shard * Int32(RetrySchedule.tierCount) + Int32(tier)
+    }
 
     /// The shard a partition of `retries` belongs to.
     package func shard(ofRetryPartition partition: Int32) -> Int32 { partition / Int32(RetrySchedule.tierCount) }
@@ -38,9 +40,11 @@ package struct Topics: Sendable {
     }
 
     package var plans: [Plan] {
-        func plan(_ name: String, _ partitions: Int, hours: Int, bodies: Bool = false, compacted: Bool = false) -> Plan {
+        func plan(_ name: String, _ partitions: Int, hours: Int, bodies: Bool = false, compacted: Bool = false) -> Plan
+        {
             Plan(
-                name: name, partitions: partitions, isCompacted: compacted, retentionHours: hours, carriesBodies: bodies)
+                name: name, partitions: partitions, isCompacted: compacted, retentionHours: hours, carriesBodies: bodies
+            )
         }
         let week = 7 * 24
         let month = 30 * 24

@@ -27,7 +27,8 @@ package final class SHA256Hasher {
         return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { digest in
             EVP_DigestFinal_ex(context, digest.baseAddress?.assumingMemoryBound(to: UInt8.self), nil)
             return (
-                UInt64(bigEndian: digest.load(as: UInt64.self)), UInt32(bigEndian: digest.load(fromByteOffset: 8, as: UInt32.self))
+                UInt64(bigEndian: digest.load(as: UInt64.self)),
+                UInt32(bigEndian: digest.load(fromByteOffset: 8, as: UInt32.self))
             )
         }
     }
@@ -57,7 +58,8 @@ package final class HMACSigner {
         var name = Array("SHA256".utf8CString)
         let ready = name.withUnsafeMutableBufferPointer { name in
             var parameters = [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0), OSSL_PARAM_construct_end(),
+                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
+                OSSL_PARAM_construct_end(),
             ]
             return EVP_MAC_init(keyed, key, key.count, &parameters)
         }

@@ -3,6 +3,8 @@ internal import COpenSSL
 
 package struct CryptoError: Error, Equatable, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
 }
 
 /// The keys of `secrets.keyFile`: the first seals, all open.

@@ -48,6 +48,7 @@ package final class DeliverStage: StageHandler {
     /// How long the view may be behind the record it has to explain.
     private static let viewPatience: UInt64 = 3_000_000_000
     private static let viewRetry: UInt64 = 50_000_000
+    private static let engineRetry: UInt64 = 100_000_000
 
     /// - Parameter results: the inbox the engine's results come through; its wake is the loop's.
     package init(
@@ -213,9 +214,7 @@ package final class DeliverStage: StageHandler {
         switch lane.state {
         case .active(let target): return .send(target)
         case .unusable(.endpoint, _): return .refuse(.endpointInvalid)
-        case .unusable(.secret(let cause), _):
-            Log.error("signing secret cannot be opened; deliveries wait", .webhook(lane.id.description), .error(cause))
-            return .wait
+        case .unusable(.secret, _): return .wait
         case .inactive, .unknown: return .drop
         }
     }
@@ -251,13 +250,14 @@ package final class DeliverStage: StageHandler {
         for result in finished {
             guard let slot = slots.slot(result.token) else { continue }
             inFlight -= 1
-            let entry = slots.remove(slot)
-            let lane = lanes[entry.delivery.webhook]
-            if result.cancellation == .beforeSending {
-                // No attempt: the record stays unfinished, and whoever owns the partition next reads it again.
-                lane?.lane.cancelled()
+            let lane = lanes[slots[slot].delivery.webhook]
+            if result.cancellation == .beforeSending, let lane, loop.owns(slots[slot].record), !isDraining {
+                retake(slot, lane)
                 continue
             }
+            let entry = slots.remove(slot)
+            // No attempt: the record stays unfinished, and whoever owns the partition next reads it again.
+            if result.cancellation == .beforeSending { continue }
             if let lane, loop.owns(entry.record) {
                 lane.lane.finished(ending(result.outcome))
                 lane.lastUsed = Clock.monotonic()
@@ -269,6 +269,14 @@ package final class DeliverStage: StageHandler {
                     outcome: result.outcome, startedAt: Timestamp(milliseconds: result.startedAtWall),
                     microseconds: result.durationMicroseconds, retryAfterSeconds: result.retryAfterSeconds), loop)
         }
+    }
+
+    /// The engine had no connection to give: that says nothing of the receiver, and the record waits again.
+    private func retake(_ slot: Int, _ lane: WebhookLane) {
+        let now = Clock.monotonic()
+        lane.lane.cancelled()
+        lane.lane.add(Lane.Item(slot: slot, isRetry: true, wasDeferred: true, since: now))
+        wakeUp(lane, at: now + Self.engineRetry)
     }
 
     private func ending(_ outcome: Outcome) -> Lane.Ending {
@@ -319,9 +327,10 @@ package final class DeliverStage: StageHandler {
 
     /// Results of POSTs that are still under way find their slot and no owner: they are recorded and nothing more.
     package func revoked() {
-        slots.remove(waiting: lanes.values.reduce(into: Set<Int>()) { waiting, lane in
-            for item in lane.lane.takeAll() { waiting.insert(item.slot) }
-        })
+        slots.remove(
+            waiting: lanes.values.reduce(into: Set<Int>()) { waiting, lane in
+                for item in lane.lane.takeAll() { waiting.insert(item.slot) }
+            })
         lanes.removeAll()
         queue.removeAll()
         timers.removeAll()

@@ -75,7 +75,8 @@ struct DeliveryOutput {
         case .giveUp:
             failed.dueAt = nil
             deadLetters.write(
-                failed, reason: .retriesSpent, message: "\(number) attempts failed; the last: \(failed.lastError ?? "")",
+                failed, reason: .retriesSpent,
+                message: "\(number) attempts failed; the last: \(failed.lastError ?? "")",
                 for: record, loop)
             disable(failed, at: attempt.endedAt, record, loop)
         }

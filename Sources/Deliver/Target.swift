@@ -4,6 +4,7 @@ internal import Core
 internal import Crypto
 internal import HTTPEngine
 internal import Registry
+internal import Runtime
 
 /// What the view says of a webhook at this moment.
 enum TargetState {
@@ -25,7 +26,7 @@ enum TargetState {
 
 final class Target {
     enum Fault {
-        case secret(String)
+        case secret
         case endpoint
     }
 
@@ -57,10 +58,15 @@ final class Target {
                     secret: try WebhookSecret(secrets.open(secret.box, keyID: secret.keyID, context: context)),
                     expiresAt: secret.expiresAt)
             }
-            guard !signers.isEmpty else { return .unusable(.secret("the webhook has no secret"), generation: webhook.generation) }
-            return .active(Target(webhook: webhook, endpoint: HTTPEndpoint(url, fixedLines: fixedLines), signers: signers))
+            guard !signers.isEmpty else { throw CryptoError(description: "the webhook has no secret") }
+            return .active(
+                Target(webhook: webhook, endpoint: HTTPEndpoint(url, fixedLines: fixedLines), signers: signers))
         } catch {
-            return .unusable(.secret("\(error)"), generation: webhook.generation)
+            // Said once a change of the view, not once a record: nothing is sent, and nothing is lost.
+            Log.error(
+                "signing secret cannot be opened; deliveries wait", .webhook(webhook.id.description),
+                .error("\(error)"), .fix("put the key that sealed it into secrets.keyFile"))
+            return .unusable(.secret, generation: webhook.generation)
         }
     }
 

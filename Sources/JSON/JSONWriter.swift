@@ -230,7 +230,9 @@ package struct JSONWriter {
                 var exponent = 0
                 let negative = text[position + 1] == CChar(UInt8(ascii: "-"))
                 for index in (position + 2)..<length { exponent = exponent * 10 + Int(text[index]) - 48 }
-                place(UnsafeBufferPointer(rebasing: significant[..<count]), pointAfter: (negative ? -exponent : exponent) + 1)
+                place(
+                    UnsafeBufferPointer(rebasing: significant[..<count]),
+                    pointAfter: (negative ? -exponent : exponent) + 1)
             }
         }
     }

@@ -35,7 +35,8 @@ final class FetchGate: Sendable {
 
     /// The hook is called in the broker's own thread behind each request it sent; the answer is on its way meanwhile.
     func install(in conf: OpaquePointer) {
-        rd_kafka_conf_interceptor_add_on_new(conf, "fetch-pace", addRequestHook, Unmanaged.passUnretained(self).toOpaque())
+        rd_kafka_conf_interceptor_add_on_new(
+            conf, "fetch-pace", addRequestHook, Unmanaged.passUnretained(self).toOpaque())
     }
 
     fileprivate func rest() {
@@ -51,7 +52,8 @@ final class FetchGate: Sendable {
 private let fetchKey: Int16 = 1
 
 private func addRequestHook(
-    _ client: OpaquePointer?, _: OpaquePointer?, _ gate: UnsafeMutableRawPointer?, _: UnsafeMutablePointer<CChar>?, _: Int
+    _ client: OpaquePointer?, _: OpaquePointer?, _ gate: UnsafeMutableRawPointer?, _: UnsafeMutablePointer<CChar>?,
+    _: Int
 ) -> rd_kafka_resp_err_t {
     rd_kafka_interceptor_add_on_request_sent(client, "fetch-pace", restAfterFetch, gate)
 }

@@ -91,7 +91,8 @@ package final class KafkaReader {
                 count += 1
                 wait = 0
             case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-                ended.insert("\(String(cString: rd_kafka_topic_name(message.pointee.rkt)))/\(message.pointee.partition)")
+                ended.insert(
+                    "\(String(cString: rd_kafka_topic_name(message.pointee.rkt)))/\(message.pointee.partition)")
                 if count > 0 { wait = 0 }
             default: complainIfNeeded(message)
             }

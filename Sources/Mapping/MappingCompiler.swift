@@ -55,7 +55,8 @@ package struct MappingCompiler {
             return nil
         }
         refuseUnknown(
-            root, at: "", known: ["topic", "envelope", "type", "id", "created", "audience", "ignore", "otherwise", "events"])
+            root, at: "",
+            known: ["topic", "envelope", "type", "id", "created", "audience", "ignore", "otherwise", "events"])
         let topic = text(root, "topic", at: "topic").map { replacingPrefix($0) }
         if let envelope = root["envelope"], envelope.string != "plain" {
             fault("envelope", "must be \"plain\"")
@@ -91,7 +92,8 @@ package struct MappingCompiler {
         object.forEachMember { key, _ in
             let name = String(decoding: key, as: UTF8.self)
             if !known.contains(name) {
-                fault(place.isEmpty ? name : "\(place).\(name)", "is unknown; known are \(known.joined(separator: ", "))")
+                fault(
+                    place.isEmpty ? name : "\(place).\(name)", "is unknown; known are \(known.joined(separator: ", "))")
             }
         }
     }
@@ -122,7 +124,9 @@ package struct MappingCompiler {
 
     private mutating func audience(_ value: JSONValue?) -> MappingPlan.Audience? {
         guard let value else {
-            fault("audience", "is missing; it says whose webhooks hear of the record: {account: \"/accountId\"} or \"everyone\"")
+            fault(
+                "audience",
+                "is missing; it says whose webhooks hear of the record: {account: \"/accountId\"} or \"everyone\"")
             return nil
         }
         if value.string == "everyone" { return .everyone }
@@ -173,7 +177,9 @@ package struct MappingCompiler {
         var writer = JSONWriter()
         writer.string(name)
         let key = writer.bytes + [UInt8(ascii: ":")]
-        func made(_ source: MappingPlan.Source, _ kind: ValueKind = .any, optional: Bool = false) -> MappingPlan.FieldPlan {
+        func made(_ source: MappingPlan.Source, _ kind: ValueKind = .any, optional: Bool = false)
+            -> MappingPlan.FieldPlan
+        {
             MappingPlan.FieldPlan(name: name, key: key, source: source, kind: kind, isOptional: optional)
         }
         if value.string != nil { return pointer(value, at: place, required: true).map { made(.pointer($0)) } }
@@ -196,7 +202,9 @@ package struct MappingCompiler {
         }
         switch (value["from"], value["value"], value["template"]) {
         case (let from?, nil, nil):
-            return pointer(from, at: "\(place).from", required: true).map { made(.pointer($0), kind, optional: optional) }
+            return pointer(from, at: "\(place).from", required: true).map {
+                made(.pointer($0), kind, optional: optional)
+            }
         case (nil, let constant?, nil):
             var writer = JSONWriter()
             writer.value(constant)

@@ -41,7 +41,9 @@ extension MappingPlan {
     package func map(
         _ record: JSONValue, origin: RecordOrigin, into writer: inout JSONWriter, digest: ([UInt8]) -> EventID
     ) throws -> MappedEvent? {
-        guard record.isObject else { throw unmappable("a domain record must be a JSON object, not \(record.kind.rawValue)") }
+        guard record.isObject else {
+            throw unmappable("a domain record must be a JSON object, not \(record.kind.rawValue)")
+        }
         guard let typeName = type.find(in: record)?.string else {
             throw unmappable("the event type at \(type) is missing or no string")
         }
@@ -191,7 +193,10 @@ extension MappingPlan {
 
 /// Event types come from records: what is not plain ASCII is not repeated in an error's text.
 private func printable(_ name: String) -> String {
-    String(decoding: name.utf8.prefix(64).map { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+    String(
+        decoding: name.utf8.prefix(64).map {
+            $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") ? $0 : UInt8(ascii: "?")
+        }, as: UTF8.self)
 }
 
 private func scalarText(_ value: JSONValue) -> [UInt8]? {

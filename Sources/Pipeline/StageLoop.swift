@@ -1,9 +1,9 @@
 // The loop that every stage runs on one owner thread: read its partitions, let the stage decide, write what it decided,
 // and move each partition's committed offset when everything a record caused is acknowledged.
 package import Core
+internal import Glibc
 package import Kafka
 package import Runtime
-internal import Glibc
 internal import Synchronization
 
 /// A record being worked on, named so that a late result cannot be taken for one of another assignment.
@@ -33,7 +33,8 @@ package protocol StageHandler: AnyObject {
     /// How many more records of this partition the stage takes on now; 0 stops reading it.
     func budget(for partition: StagePartition) -> Int
     /// One record. The stage calls `finish` for it, now or later.
-    func handle(_ message: borrowing KafkaMessage, _ record: RecordReference, _ partition: StagePartition, _ loop: StageLoop)
+    func handle(
+        _ message: borrowing KafkaMessage, _ record: RecordReference, _ partition: StagePartition, _ loop: StageLoop)
     /// After each round of reading: results, timers.
     /// - Returns: monotonic nanoseconds of the next moment the stage has something to do; nil when only input matters.
     func turn(now: UInt64, _ loop: StageLoop) -> UInt64?
@@ -108,6 +109,8 @@ package final class StageLoop {
     private var byAssignment: [UInt32: StagePartition] = [:]
     private var acknowledged: [UInt64] = []
     private var lastStore: UInt64 = 0
+    /// Whether the last round left a partition unread on purpose.
+    private var isHoldingBack = false
 
     /// Offsets between the oldest unfinished record and the newest read, per partition (design §2).
     private static let maxSpan = 65_536
@@ -168,16 +171,17 @@ package final class StageLoop {
         var pace = Pace()
         while !stop() {
             serveGroup()
-            let read = readRound()
             settleAcknowledged()
+            let read = readRound()
             // After reading: no record may seem to come from the future.
             let now = Clock.monotonic()
             let next = handler.turn(now: now, self)
-            settleAcknowledged()
+            let settled = settleAcknowledged()
             storeOffsets(force: false)
             status.turned(at: now, records: read)
             if read == 0 {
-                sleep(until: next)
+                // A partition that was full may have room now, and its queue does not ring twice.
+                if settled == 0 || !isHoldingBack { sleep(until: next) }
             } else if pace.shouldPause(records: read, now: now) {
                 usleep(Pace.pauseMicroseconds)
             }
@@ -199,7 +203,9 @@ package final class StageLoop {
                 handler.assigned(partitions, self)
                 status.assigned(partitions.count)
             case .revoking(let lost):
-                Log.info("partitions revoked", .role(status.role), .count(partitions.count), .reason(lost ? "lost" : "rebalance"))
+                Log.info(
+                    "partitions revoked", .role(status.role), .count(partitions.count),
+                    .reason(lost ? "lost" : "rebalance"))
                 if !lost {
                     drain(within: Self.revokeDrainNanoseconds)
                     storeOffsets(force: true)
@@ -218,14 +224,18 @@ package final class StageLoop {
 
     /// Reads every partition that has room, a little of each, so that none starves.
     private func readRound() -> Int {
-        guard !producer.isBehind else { return 0 }
+        isHoldingBack = producer.isBehind
+        guard !isHoldingBack else { return 0 }
         var total = 0
         defer {
             consumer.noteBacklog(of: partitions.lazy.filter { self.handler.budget(for: $0) > 0 }.map(\.kafka))
         }
         for partition in partitions {
             let limit = min(Self.recordsPerRound, handler.budget(for: partition), Self.maxSpan - partition.ledger.span)
-            guard limit > 0 else { continue }
+            guard limit > 0 else {
+                isHoldingBack = true
+                continue
+            }
             var taken = 0
             while taken < limit, handler.budget(for: partition) > 0 {
                 let got = consumer.read(partition.kafka, limit: 1) { take($0, partition) }
@@ -244,13 +254,16 @@ package final class StageLoop {
         handler.handle(message, record, partition, self)
     }
 
-    private func settleAcknowledged() {
+    /// - Returns: how many acknowledgements came.
+    @discardableResult
+    private func settleAcknowledged() -> Int {
         acknowledged.removeAll(keepingCapacity: true)
         producer.poll(acknowledged: &acknowledged)
         for token in acknowledged {
             guard let partition = byAssignment[UInt32(token >> 40)] else { continue }
             partition.ledger.settle(partition.firstOffset + Int64(token & 0xFF_FFFF_FFFF))
         }
+        return acknowledged.count
     }
 
     /// The client commits what is stored every second; storing more often than every 50 ms would buy nothing.
@@ -259,7 +272,8 @@ package final class StageLoop {
         guard force || now - lastStore > 50_000_000 else { return }
         lastStore = now
         var offsets: [(partition: KafkaPartition, next: Int64)] = []
-        for partition in partitions where partition.ledger.hasBegun && partition.ledger.watermark > partition.storedOffset {
+        for partition in partitions
+        where partition.ledger.hasBegun && partition.ledger.watermark > partition.storedOffset {
             partition.storedOffset = partition.ledger.watermark
             offsets.append((partition.kafka, partition.ledger.watermark))
         }

@@ -62,7 +62,10 @@ extension EmailOrder {
         [
             ("Test your endpoint", "POST /v1/webhooks/\(webhook)/test"),
             ("Enable the webhook again", "PATCH /v1/webhooks/\(webhook) with {\"isActive\":true}"),
-            ("Have what was missed sent again", "POST /v1/webhooks/\(webhook)/replay with {\"since\":\"\(order.failingSince.secondsText)\"}"),
+            (
+                "Have what was missed sent again",
+                "POST /v1/webhooks/\(webhook)/replay with {\"since\":\"\(order.failingSince.secondsText)\"}"
+            ),
         ]
     }
 
@@ -75,10 +78,12 @@ extension EmailOrder {
     var html: String {
         let facts = paragraphs.dropFirst().map { line -> String in
             let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
-            return "<tr><th align=\"left\">\(escaped(parts[0]))</th><td>\(escaped(parts.count > 1 ? parts[1] : ""))</td></tr>"
+            return
+                "<tr><th align=\"left\">\(escaped(parts[0]))</th><td>\(escaped(parts.count > 1 ? parts[1] : ""))</td></tr>"
         }
         let list = steps.map { "<li>\(escaped($0.label)):<br><code>\(escaped($0.request))</code></li>" }
-        return "<!doctype html><html><body style=\"font-family:sans-serif;max-width:40em\"><h1 style=\"font-size:1.3em\">\(escaped(subject))</h1>"
+        return
+            "<!doctype html><html><body style=\"font-family:sans-serif;max-width:40em\"><h1 style=\"font-size:1.3em\">\(escaped(subject))</h1>"
             + "<p>\(escaped(paragraphs[0]))</p><table cellpadding=\"4\">\(facts.joined())</table>"
             + "<p>Once your endpoint works again:</p><ol>\(list.joined())</ol>"
             + "<p>Every attempt and its answer: <code>GET /v1/webhooks/\(webhook)/logs</code></p></body></html>"

@@ -143,7 +143,9 @@ package final class RegistryFeed: RegistryClient {
     // MARK: Writing thread
 
     private func write(_ configuration: KafkaConfiguration) {
-        guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: outbox.wake) else { return }
+        guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: outbox.wake) else {
+            return
+        }
         let commands = producer.topic(topics.commands)
         var batch: [Command] = []
         var acknowledged: [UInt64] = []

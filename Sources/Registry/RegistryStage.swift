@@ -72,7 +72,8 @@ package final class RegistryStage: StageHandler {
         do {
             let reader = try KafkaReader(configuration, purpose: "registry-takeover")
             reader.assign([
-                (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .beginning),
+                (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning),
+                (topics.results, 0, .beginning),
             ])
             while !reader.hasReachedEnds { reader.poll(milliseconds: 100) { load($0) } }
             Log.info("registry taken over", .count(state.webhooks.count))
@@ -189,7 +190,8 @@ package final class RegistryStage: StageHandler {
             case .notice(let notice):
                 send(notices, notice.webhook.description, notice.json, job, loop)
                 Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(notice.webhook.description))
-            case .email(let account, let order): send(emails, account.description, order.json(account: account), job, loop)
+            case .email(let account, let order):
+                send(emails, account.description, order.json(account: account), job, loop)
             case .writeAccount, .writeWebhook, .removeWebhook: break
             }
         }
@@ -209,7 +211,8 @@ package final class RegistryStage: StageHandler {
                 send(subscriptions, webhook.id.description, writer.bytes, job, loop)
             case .removeWebhook(let id):
                 loop.produce(
-                    subscriptions, partition: 0, key: Array(id.description.utf8), value: nil, headers: commandHeader(job),
+                    subscriptions, partition: 0, key: Array(id.description.utf8), value: nil,
+                    headers: commandHeader(job),
                     for: job.record)
             }
         }

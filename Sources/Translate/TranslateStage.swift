@@ -61,7 +61,8 @@ package final class TranslateStage: StageHandler {
             guard writer.bytes.count <= payloadBytes else {
                 deadLetters.write(
                     message, reason: .tooLarge,
-                    message: "\(mapped.webhookType): the body has \(writer.bytes.count) bytes, \(payloadBytes) are allowed",
+                    message:
+                        "\(mapped.webhookType): the body has \(writer.bytes.count) bytes, \(payloadBytes) are allowed",
                     event: mapped.event, for: record, loop)
                 return
             }

@@ -23,7 +23,8 @@ enum BrokerCommand {
             for topic in TopicPlanner(settings).specifications {
                 try cluster.createTopic(topic.name, partitions: topic.partitions)
             }
-            let mapped = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix).plans.map(\.topic)
+            let mapped = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix).plans.map(
+                \.topic)
             for topic in Set(mapped + DomainTopics.documented).sorted() where !topic.hasPrefix(settings.topics.prefix) {
                 try cluster.createTopic(topic, partitions: domainPartitions)
             }
@@ -36,5 +37,7 @@ enum BrokerCommand {
 
 /// The domain topics of the contract, there even before a mapping reads them.
 enum DomainTopics {
-    static let documented = ["users", "modules", "rewards", "credentials", "referrals", "employers"].map { "learnault.\($0)" }
+    static let documented = ["users", "modules", "rewards", "credentials", "referrals", "employers"].map {
+        "learnault.\($0)"
+    }
 }

@@ -15,7 +15,8 @@ enum MappingCommand {
     static func attempt(_ options: MappingTryOptions) throws(Exit) {
         let plans = try LoadedConfiguration.load(options.configuration, needs: .mappings).mappingPlans()
         guard let plan = plans.first(where: { $0.topic == options.topic }) else {
-            throw .configuration("no mapping reads \(options.topic); the topics are \(plans.map(\.topic).joined(separator: ", "))")
+            throw .configuration(
+                "no mapping reads \(options.topic); the topics are \(plans.map(\.topic).joined(separator: ", "))")
         }
         var writer = JSONWriter()
         let origin = RecordOrigin(topic: plan.topic, partition: 0, offset: 0)

@@ -78,7 +78,8 @@ extension LoadedConfiguration {
         } catch {
             for warning in error.warnings { Terminal.error("warning: \(warning)") }
             for fault in error.faults { Terminal.error(fault.description) }
-            throw .configuration("the configuration has \(error.faults.count == 1 ? "1 fault" : "\(error.faults.count) faults")")
+            throw .configuration(
+                "the configuration has \(error.faults.count == 1 ? "1 fault" : "\(error.faults.count) faults")")
         }
     }
 

@@ -20,7 +20,8 @@ enum TopicsCommand {
             }
         }
         let copies = setting.settings.topics.copies(brokers: cluster.brokers)
-        let failures = setting.admin.create(missing, replicationFactor: copies, timeoutMilliseconds: timeoutMilliseconds)
+        let failures = setting.admin.create(
+            missing, replicationFactor: copies, timeoutMilliseconds: timeoutMilliseconds)
         // A broker without CreateTopics (the embedded one) makes its topics itself; then this is a check.
         let serious = failures.filter { !$0.error.isUnsupported }
         for (topic, error) in serious { Terminal.error("topic \(topic) was not made: \(error.text)") }
@@ -61,8 +62,10 @@ enum TopicsCommand {
             settings = loaded.settings
             planner = TopicPlanner(settings)
             bootstrapServers = loaded.kafka.bootstrapServers
-            let mapped = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix).plans.map(\.topic)
-            domain = Set(mapped + DomainTopics.documented).filter { !$0.hasPrefix(loaded.settings.topics.prefix) }.sorted()
+            let mapped = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix).plans.map(
+                \.topic)
+            domain = Set(mapped + DomainTopics.documented).filter { !$0.hasPrefix(loaded.settings.topics.prefix) }
+                .sorted()
             do throws(KafkaError) { admin = try KafkaAdmin(loaded.kafka) } catch { throw .configuration(error.text) }
         }
 

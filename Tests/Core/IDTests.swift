@@ -16,11 +16,12 @@ import Testing
     func otherTextsAreNoIDs(text: String) { #expect(WebhookID(text) == nil) }
 
     /// Values computed with Kafka's Java client's Utils.murmur2.
-    @Test(arguments: [
-        ("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536),
-        ("a-little-bit-longer-string", -1_486_304_829),
-        ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971), ("abc", 479_470_107),
-    ] as [(String, Int32)])
+    @Test(
+        arguments: [
+            ("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971), ("abc", 479_470_107),
+        ] as [(String, Int32)])
     func murmur2AgreesWithKafka(text: String, hash: Int32) {
         #expect(Array(text.utf8).withUnsafeBytes { Murmur2.hash($0) } == hash)
     }

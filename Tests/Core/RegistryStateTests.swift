@@ -6,7 +6,9 @@ import Testing
     private let stranger = AccountID("acct_000000000000000000000002")!
     private let now = Timestamp(milliseconds: 1_700_000_000_000)
 
-    private func webhookID(_ number: Int) -> WebhookID { WebhookID(bytes: [UInt8](repeating: UInt8(number), count: 12)) }
+    private func webhookID(_ number: Int) -> WebhookID {
+        WebhookID(bytes: [UInt8](repeating: UInt8(number), count: 12))
+    }
 
     private func webhook(_ number: Int, of owner: AccountID? = nil) -> Webhook {
         Webhook(
@@ -28,7 +30,9 @@ import Testing
         var state = RegistryState(webhooksPerAccount: 10)
         for id in [account, stranger] {
             let (answer, _) = state.apply(
-                command(.createAccount(Account(id: id, email: "a@example.com", name: nil, keys: [], createdAt: now)), by: id),
+                command(
+                    .createAccount(Account(id: id, email: "a@example.com", name: nil, keys: [], createdAt: now)), by: id
+                ),
                 now: now)
             #expect(answer == .applied)
         }
@@ -36,7 +40,8 @@ import Testing
     }
 
     private var order: DisableOrder {
-        DisableOrder(generation: 1, reason: "too many failures", failedAttempts: 9, lastError: "HTTP 500", failingSince: now)
+        DisableOrder(
+            generation: 1, reason: "too many failures", failedAttempts: 9, lastError: "HTTP 500", failingSince: now)
     }
 
     @Test func eleventhWebhookIsRefused() {
@@ -117,7 +122,8 @@ import Testing
         var inactive = webhook(3)
         inactive.isActive = false
         for hook in [family, everything, inactive, webhook(4, of: stranger)] { routes.add(hook) }
-        #expect(Set(routes.routes(account: account, type: "module.failed").map(\.webhook)) == [webhookID(1), webhookID(2)])
+        #expect(
+            Set(routes.routes(account: account, type: "module.failed").map(\.webhook)) == [webhookID(1), webhookID(2)])
         #expect(routes.routes(account: account, type: "user.created").map(\.webhook) == [webhookID(2)])
         #expect(routes.routes(account: stranger, type: "user.created").map(\.webhook) == [webhookID(4)])
         #expect(Set(routes.routes(everyoneTo: "user.created").map(\.webhook)) == [webhookID(2), webhookID(4)])

@@ -119,7 +119,8 @@ final class Certificates: Sendable {
         let server = ScriptedServer { $0.awaitEnd() }
         defer { server.stop() }
         let harness = try harness()
-        #expect(try harness.post("https://receiver.example:\(server.port)/", timeout: 100).outcome == .failed(.tlsTimeout))
+        #expect(
+            try harness.post("https://receiver.example:\(server.port)/", timeout: 100).outcome == .failed(.tlsTimeout))
         harness.engine.stop()
     }
 

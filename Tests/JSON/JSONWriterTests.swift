@@ -14,8 +14,10 @@ import Testing
         ("1e-7", "1e-7"), ("1.5e300", "1.5e+300"), ("123.456", "123.456"), ("0.1", "0.1"), ("5e-324", "5e-324"),
         ("1.7976931348623157e308", "1.7976931348623157e+308"), ("9007199254740991", "9007199254740991"),
         ("-12.5", "-12.5"), ("100", "100"), ("1.25e2", "125"), ("0.00001234", "0.00001234"),
-        ("\"\\u0041\\/\\u2028\"", "\"A/\u{2028}\""), ("\"\\u0000\\u001f\\b\\f\\n\\r\\t\\\"\\\\\"", "\"\\u0000\\u001f\\b\\f\\n\\r\\t\\\"\\\\\""),
-        ("\"\\u007f\"", "\"\u{7f}\""), ("\"\\ud83d\\ude00\"", "\"😀\""), ("{ \"b\" : 1 , \"a\" : [ ] }", "{\"b\":1,\"a\":[]}"),
+        ("\"\\u0041\\/\\u2028\"", "\"A/\u{2028}\""),
+        ("\"\\u0000\\u001f\\b\\f\\n\\r\\t\\\"\\\\\"", "\"\\u0000\\u001f\\b\\f\\n\\r\\t\\\"\\\\\""),
+        ("\"\\u007f\"", "\"\u{7f}\""), ("\"\\ud83d\\ude00\"", "\"😀\""),
+        ("{ \"b\" : 1 , \"a\" : [ ] }", "{\"b\":1,\"a\":[]}"),
         ("{\"b\":1,\"2\":2,\"10\":3,\"1\":4,\"01\":5}", "{\"1\":4,\"2\":2,\"10\":3,\"b\":1,\"01\":5}"),
         ("[true,false,null]", "[true,false,null]"),
     ])
@@ -23,11 +25,14 @@ import Testing
 
     /// Beyond ±(2^53 − 1) JavaScript would round; the contract writes those as strings.
     @Test func largeIntegersBecomeStrings() throws {
-        #expect(try rewritten("[9007199254740992,-9007199254740993,18446744073709551615]")
-            == "[\"9007199254740992\",\"-9007199254740993\",\"18446744073709551615\"]")
+        #expect(
+            try rewritten("[9007199254740992,-9007199254740993,18446744073709551615]")
+                == "[\"9007199254740992\",\"-9007199254740993\",\"18446744073709551615\"]")
     }
 
-    @Test(arguments: ["", "{", "[1,]", "nul", "01", "\"\\ud800\"", "1e400", "99999999999999999999", "\u{feff}{}", "{\"a\":1}x", "'a'"])
+    @Test(arguments: [
+        "", "{", "[1,]", "nul", "01", "\"\\ud800\"", "1e400", "99999999999999999999", "\u{feff}{}", "{\"a\":1}x", "'a'",
+    ])
     func refusesWhatIsNotJSON(text: String) {
         #expect(throws: JSONError.self) { try JSONParser().parse(Array(text.utf8)) { _ in } }
     }
@@ -49,7 +54,9 @@ import Testing
             """
         let json = try JSON5.toJSON(Array(text.utf8))
         #expect(json.filter { $0 == 10 }.count == text.utf8.filter { $0 == 10 }.count, "lines stay where they were")
-        #expect(try rewritten(String(decoding: json, as: UTF8.self))
-            == "{\"topic\":\"it's\",\"list\":[1,2],\"hex\":31,\"slashes\":\"http://x/*y*/\",\"nested\":{\"$key_1\":true}}")
+        #expect(
+            try rewritten(String(decoding: json, as: UTF8.self))
+                == "{\"topic\":\"it's\",\"list\":[1,2],\"hex\":31,\"slashes\":\"http://x/*y*/\",\"nested\":{\"$key_1\":true}}"
+        )
     }
 }

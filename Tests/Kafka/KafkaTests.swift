@@ -30,7 +30,9 @@ final class World {
     }
 
     /// Produces and waits for every acknowledgement; returns the tokens as they came.
-    func produce(_ producer: KafkaProducer, _ topic: String, _ records: [(partition: Int32, value: String)]) throws -> [UInt64] {
+    func produce(_ producer: KafkaProducer, _ topic: String, _ records: [(partition: Int32, value: String)]) throws
+        -> [UInt64]
+    {
         for (index, record) in records.enumerated() {
             let headers = KafkaHeaders(capacity: 1)
             headers.add("number", String(index))
@@ -159,10 +161,18 @@ final class World {
         _ = try world.produce(producer, "t", wanted)
         let member = try Member(world)
         member.stopped = [1]
-        try eventually("the others are read") { member.turn(world) } until: { member.seen.count == 200 }
+        try eventually("the others are read") {
+            member.turn(world)
+        } until: {
+            member.seen.count == 200
+        }
         _ = try world.produce(producer, "t", (300..<330).map { (partition: 1, value: "v\($0)") })
         member.stopped = []
-        try eventually("all are read") { member.turn(world) } until: { member.seen.count == 330 }
+        try eventually("all are read") {
+            member.turn(world)
+        } until: {
+            member.seen.count == 330
+        }
         #expect(member.seen.values.allSatisfy { $0 == 1 }, "no record twice")
         member.consumer.close()
     }
@@ -171,7 +181,11 @@ final class World {
         let world = try World([("t", 4)])
         let producer = try world.producer()
         let one = try Member(world)
-        try eventually("one has all") { one.turn(world) } until: { one.partitions.count == 4 }
+        try eventually("one has all") {
+            one.turn(world)
+        } until: {
+            one.partitions.count == 4
+        }
         _ = try world.produce(producer, "t", (0..<100).map { (partition: Int32($0 % 4), value: "v\($0)") })
         let two = try Member(world)
         try eventually("they share") {
@@ -190,7 +204,9 @@ final class World {
         #expect(!two.seen.isEmpty)
         two.consumer.close()
         _ = try world.produce(producer, "t", (200..<300).map { (partition: Int32($0 % 4), value: "v\($0)") })
-        try eventually("one has taken over") { one.turn(world) } until: {
+        try eventually("one has taken over") {
+            one.turn(world)
+        } until: {
             Set(one.seen.keys).union(two.seen.keys).count == 300
         }
         #expect(Set(one.assignments).count == one.assignments.count, "an assignment's number is never used again")
@@ -202,7 +218,11 @@ final class World {
         let world = try World([("t", 1)])
         _ = try world.produce(try world.producer(), "t", [(partition: 0, value: "old")])
         let member = try Member(world, start: .age(milliseconds: 1))
-        try eventually("the old record") { member.turn(world) } until: { member.seen["old"] == 1 }
+        try eventually("the old record") {
+            member.turn(world)
+        } until: {
+            member.seen["old"] == 1
+        }
         member.consumer.close()
     }
 }

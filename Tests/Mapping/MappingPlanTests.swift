@@ -34,7 +34,8 @@ import Testing
 
     @Test(arguments: [
         ("credential.issued", "learnault.credentials"), ("module.completed", "learnault.modules"),
-        ("reward.issued", "learnault.rewards"), ("reward.withdrawn", "learnault.rewards"), ("user.created", "learnault.users"),
+        ("reward.issued", "learnault.rewards"), ("reward.withdrawn", "learnault.rewards"),
+        ("user.created", "learnault.users"),
     ])
     func contractExamplesBecomeExactlyTheDocumentedBodies(name: String, topic: String) throws {
         let examples = Self.root.appending(path: "Tests/System/contract/examples")
@@ -45,16 +46,21 @@ import Testing
         }
         let mapped = try #require(try map(domain, Self.shippedPlan(topic)))
         #expect(mapped.event.webhookType == name)
-        #expect(mapped.body.replacing(mapped.event.event.description, with: "evt_000000000000000000000000")
-            == String(decoding: expected.bytes, as: UTF8.self))
+        #expect(
+            mapped.body.replacing(mapped.event.event.description, with: "evt_000000000000000000000000")
+                == String(decoding: expected.bytes, as: UTF8.self))
     }
 
     @Test func eventIDFollowsTheContract() throws {
         let mapped = try #require(try map(record, Self.shippedPlan("learnault.users")))
         let digest = Digest.sha256(Array("learnault.users\0\0e1\0user.created\0".utf8) + Array("0".utf8))
         #expect(mapped.event.event == EventID(bytes: digest))
-        let without = try #require(try map(record.replacing("\"eventId\":\"e1\",", with: ""), Self.shippedPlan("learnault.users")))
-        #expect(without.event.event == EventID(bytes: Digest.sha256(Array("learnault.users\0\u{0}3/42\0user.created\0".utf8) + Array("0".utf8))))
+        let without = try #require(
+            try map(record.replacing("\"eventId\":\"e1\",", with: ""), Self.shippedPlan("learnault.users")))
+        #expect(
+            without.event.event
+                == EventID(
+                    bytes: Digest.sha256(Array("learnault.users\0\u{0}3/42\0user.created\0".utf8) + Array("0".utf8))))
     }
 
     @Test(arguments: [
@@ -77,11 +83,14 @@ import Testing
               events: { A: { type: "user.vanished", data: { x: { from: "/a", kind: "strnig" }, y: { from: "/a", value: 1 }, z: 3,
                 t: { template: "a{b}" } } } } }
             """
-        let keys = MappingCompiler.compile(Array(text.utf8), file: "f.json5", topicPrefix: "webhooks.").faults.map(\.key)
-        #expect(Set(keys) == [
-            "surprise", "type", "audience.acount", "audience.account", "otherwise", "events.A.type", "events.A.data.x.kind",
-            "events.A.data.y", "events.A.data.z", "events.A.data.t.template",
-        ])
+        let keys = MappingCompiler.compile(Array(text.utf8), file: "f.json5", topicPrefix: "webhooks.").faults.map(
+            \.key)
+        #expect(
+            Set(keys) == [
+                "surprise", "type", "audience.acount", "audience.account", "otherwise", "events.A.type",
+                "events.A.data.x.kind",
+                "events.A.data.y", "events.A.data.z", "events.A.data.t.template",
+            ])
     }
 
     @Test func constantsTemplatesIgnoredTypesAndEveryone() throws {
@@ -95,8 +104,10 @@ import Testing
         #expect(plan.topic == "webhooks.x")
         #expect(try map("{\"t\":\"SessionStarted\"}", plan) == nil)
         #expect(try map("{\"t\":\"Viewed\"}", plan) == nil)
-        let mapped = try #require(try map("{\"t\":\"C\",\"at\":\"2024-01-15T10:30:00Z\",\"c\":{\"id\":\"x\"},\"n\":7}", plan))
+        let mapped = try #require(
+            try map("{\"t\":\"C\",\"at\":\"2024-01-15T10:30:00Z\",\"c\":{\"id\":\"x\"},\"n\":7}", plan))
         #expect(mapped.event.audience == .everyone)
-        #expect(mapped.body.hasSuffix("\"data\":{\"url\":\"https://v/x/7\",\"issuer\":\"Learnault\",\"amount\":\"7\"}}"))
+        #expect(
+            mapped.body.hasSuffix("\"data\":{\"url\":\"https://v/x/7\",\"issuer\":\"Learnault\",\"amount\":\"7\"}}"))
     }
 }

@@ -58,7 +58,8 @@ private final class World: Sendable {
         return records
     }
 
-    func produce(_ topic: String, partition: Int32, key: String, value: [UInt8], headers: consuming KafkaHeaders) throws {
+    func produce(_ topic: String, partition: Int32, key: String, value: [UInt8], headers: consuming KafkaHeaders) throws
+    {
         let wake = EventFD()
         let producer = try KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake)
         producer.produce(
@@ -108,7 +109,8 @@ private final class Flag: Sendable {
 
     private func delivery(_ number: UInt32, due: Timestamp?) -> Delivery {
         Delivery(
-            webhook: Self.webhook, account: Self.account, event: EventID(high: 1, low: number), eventType: "user.created",
+            webhook: Self.webhook, account: Self.account, event: EventID(high: 1, low: number),
+            eventType: "user.created",
             id: DeliveryID(high: 2, low: number), generation: 1, attempt: 1, origin: "learnault.users/0/0", dueAt: due,
             body: Array("{\"n\":\(number)}".utf8))
     }
@@ -117,7 +119,8 @@ private final class Flag: Sendable {
         let world = try World()
         let shard = Self.webhook.shard(of: world.topics.shards)
         let run = {
-            try world.run(group: "retry", reading: [world.topics.retries], fetch: KafkaConsumer.frugalFetch) { [topics = world.topics] in
+            try world.run(group: "retry", reading: [world.topics.retries], fetch: KafkaConsumer.frugalFetch) {
+                [topics = world.topics] in
                 RetryStage(topics: topics, producer: $0)
             }
         }
@@ -214,7 +217,8 @@ private final class Flag: Sendable {
         let world = try World()
         let caughtUp = Flag()
         let run = {
-            try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds) { [topics = world.topics, configuration = world.configuration] in
+            try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds) {
+                [topics = world.topics, configuration = world.configuration] in
                 RegistryStage(
                     topics: topics, configuration: configuration, webhooksPerAccount: 2, producer: $0,
                     onCaughtUp: { caughtUp.set() })
@@ -239,7 +243,9 @@ private final class Flag: Sendable {
         #expect(try send(command(2, .createWebhook(webhook(1)))) == .applied, "a repeated command is answered again")
         #expect(try send(command(3, .createWebhook(webhook(2)))) == .applied)
         #expect(try send(command(4, .createWebhook(webhook(3)))) == .refused(.webhookLimitReached))
-        #expect(try send(command(5, .deleteWebhook(webhook(2).id), notAfter: now.adding(milliseconds: -1))) == .refused(.tooLate))
+        #expect(
+            try send(command(5, .deleteWebhook(webhook(2).id), notAfter: now.adding(milliseconds: -1)))
+                == .refused(.tooLate))
         #expect(view.read { $0.webhooks(of: account).map(\.id) } == [webhook(1).id, webhook(2).id])
 
         stop()

@@ -37,7 +37,8 @@ package struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringCon
     @inlinable package init(bytes: [UInt8]) {
         precondition(bytes.count >= 12, "an id needs 12 bytes")
         self.init(
-            high: bytes[0..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8..<12].reduce(0) { $0 << 8 | UInt32($1) })
+            high: bytes[0..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8..<12].reduce(0) { $0 << 8 | UInt32($1) }
+        )
     }
 
     /// The text form; nil for another prefix, length or upper-case digits.

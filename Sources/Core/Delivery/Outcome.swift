@@ -71,7 +71,9 @@ package enum Outcome: Equatable, Sendable {
     /// The log API's `error`; nil after a success.
     package var errorText: String? {
         switch self {
-        case .answered(let status): isSuccess ? nil : (300..<400).contains(status) ? "HTTP \(status) (redirects are not followed)" : "HTTP \(status)"
+        case .answered(let status):
+            isSuccess
+                ? nil : (300..<400).contains(status) ? "HTTP \(status) (redirects are not followed)" : "HTTP \(status)"
         case .failed(let failure): failure.text
         }
     }

@@ -106,7 +106,8 @@ package struct RegistryState: Sendable {
         return (.applied, [.writeWebhook(webhook)])
     }
 
-    private mutating func update(_ old: Webhook, with patch: WebhookPatch, at: Timestamp) -> (Answer, [RegistryAction]) {
+    private mutating func update(_ old: Webhook, with patch: WebhookPatch, at: Timestamp) -> (Answer, [RegistryAction])
+    {
         var webhook = old
         if let url = patch.url { webhook.url = url }
         if let description = patch.description { webhook.description = description }

@@ -34,7 +34,8 @@ enum Demo {
             throw .failure("the bridge did not get ready: \(bridge.unreadiness.joined(separator: "; "))")
         }
         let stage = try DemoStage(bridge: bridge, kafka: loaded.kafka)
-        try stage.play(topics: Topics(prefix: loaded.settings.topics.prefix, shards: loaded.settings.topics.partitions)) {
+        try stage.play(topics: Topics(prefix: loaded.settings.topics.prefix, shards: loaded.settings.topics.partitions))
+        {
             signals.wait(milliseconds: 0)
         }
         if options.keep {

@@ -25,7 +25,9 @@ enum DemoClient {
             "POST \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAuthorization: Bearer \(key)\r\n"
             + "Content-Type: application/json\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n"
         let request = Array(head.utf8) + body
-        guard write(descriptor, request, request.count) == request.count else { throw .failure("the demo's API hung up") }
+        guard write(descriptor, request, request.count) == request.count else {
+            throw .failure("the demo's API hung up")
+        }
         var answer: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {

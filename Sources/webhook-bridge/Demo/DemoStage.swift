@@ -117,10 +117,14 @@ final class DemoStage {
                 headers: KafkaHeaders(capacity: 1), token: 0)
         }
         var acknowledged: [UInt64] = []
-        guard Demo.wait(seconds: 10, {
-            producer.poll(acknowledged: &acknowledged)
-            return producer.unacknowledged == 0
-        }) else { throw .failure("the embedded broker did not take the events") }
+        guard
+            Demo.wait(
+                seconds: 10,
+                {
+                    producer.poll(acknowledged: &acknowledged)
+                    return producer.unacknowledged == 0
+                })
+        else { throw .failure("the embedded broker did not take the events") }
     }
 
     private func summarise(_ story: DemoStory) {

@@ -59,8 +59,10 @@ final class DemoStory {
         let isDelivered = record["status"]?.string == "delivered"
         if isDelivered { deliveries[webhook, default: 0] += 1 } else { failures[webhook, default: 0] += 1 }
         let result = record["responseCode"]?.int.map(String.init) ?? record["error"]?.string ?? "?"
-        var line = clock + pad(record["eventType"]?.string ?? "", 18) + " \(record["eventId"]?.string ?? "") -> \(webhook)"
-        line += "  attempt \(record["attempt"]?.int ?? 0)  \(result)  \(right("\(record["responseTime"]?.int ?? 0)", 3)) ms"
+        var line =
+            clock + pad(record["eventType"]?.string ?? "", 18) + " \(record["eventId"]?.string ?? "") -> \(webhook)"
+        line +=
+            "  attempt \(record["attempt"]?.int ?? 0)  \(result)  \(right("\(record["responseTime"]?.int ?? 0)", 3)) ms"
         if let tier = record["backoffTier"]?.string, let wait = wait(record) {
             line += "  next retry in \(wait) (tier \(tier))"
         } else if !isDelivered {
@@ -82,7 +84,8 @@ final class DemoStory {
         notices += 1
         Terminal.print(
             clock + "notice  \(record["type"]?.string ?? "")  \(record["webhookId"]?.string ?? "")  "
-                + "\(record["data"]?["reason"]?.string ?? ""), last error: \(record["data"]?["lastError"]?.string ?? "")")
+                + "\(record["data"]?["reason"]?.string ?? ""), last error: \(record["data"]?["lastError"]?.string ?? "")"
+        )
     }
 
     private func email(_ record: JSONValue) {
