@@ -60,6 +60,7 @@ package final class Bridge: Sendable {
     private let view = RegistryView()
     private let feed: RegistryFeed
     private let state = Mutex(State())
+    private let pauseEvent = EventFD()
 
     private struct State {
         var reachedBroker = false
@@ -189,6 +190,9 @@ package final class Bridge: Sendable {
 
     private var isStopping: Bool { state.withLock { $0.isStopping } }
 
+    /// Lets ``start()`` return soon; ``stop()`` is called once it has.
+    package func requestStop() { state.withLock { $0.isStopping = true } }
+
     /// Stops taking on work, lets what is under way come to its end, commits and leaves the groups.
     package func stop() {
         let (front, stages) = state.withLock { current in
@@ -208,5 +212,5 @@ package final class Bridge: Sendable {
         }
     }
 
-    private func pause(milliseconds: Int) { EventFD().wait(milliseconds: milliseconds) }
+    private func pause(milliseconds: Int) { pauseEvent.wait(milliseconds: milliseconds) }
 }

@@ -39,7 +39,9 @@ final class FrontDoor: Sendable {
     /// Our own listeners, which no webhook may point at.
     var listeners: Set<AddressPolicy.Listener> {
         var listeners: Set<AddressPolicy.Listener> = []
-        for (host, port) in [(settings.ops.listen.host, ops.port), (settings.api.listen.host, apiPort ?? Int(settings.api.listen.port))] {
+        for (host, port) in [
+            (settings.ops.listen.host, ops.port), (settings.api.listen.host, apiPort ?? Int(settings.api.listen.port)),
+        ] {
             guard port > 0, let address = IPAddress(host) else { continue }
             listeners.insert(AddressPolicy.Listener(address: address, port: UInt16(port)))
         }

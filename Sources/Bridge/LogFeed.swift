@@ -29,6 +29,7 @@ final class LogFeed: Sendable {
     private func read(_ kafka: KafkaConfiguration, _ topics: Topics) {
         guard let reader = try? KafkaReader(kafka, purpose: "logs", pace: .leisurely) else { return }
         let parser = JSONParser()
+        let pause = EventFD()
         var generation = -1
         while !isStopping.load(ordering: .acquiring) {
             // A store that was made anew has forgotten its offsets: begin again where it says.
@@ -54,7 +55,7 @@ final class LogFeed: Sendable {
             }
             let offsets = next.map { (partition: $0.key, next: $0.value) }
             while !next.isEmpty, !logs.append(batch, offsets: offsets), !isStopping.load(ordering: .acquiring) {
-                EventFD().wait(milliseconds: 20)  // the store is behind: reading waits, memory does not grow
+                pause.wait(milliseconds: 20)  // the store is behind: reading waits, memory does not grow
             }
         }
     }

@@ -76,7 +76,7 @@ struct StageFactory: Sendable {
         let group = settings.group(role)
         let instance = settings.instanceID.map { "\($0).\(role.rawValue)" }
         // Twice the body, so that headers and a body at its limit fit.
-        let largest = 2 * settings.limits.payloadBytes + 65_536
+        let largest = 2 * settings.limits.payloadBytes + TopicPlanner.headroomBytes
         return StageRunner(role: role, wake: wake, failed: failed) { [kafka] wake throws(KafkaError) in
             let producer = try KafkaProducer(kafka, maxMessageBytes: largest, wake: wake)
             let consumer = try KafkaConsumer(

@@ -35,6 +35,7 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
 }
 
 package struct TopicPlanner: Sendable {
+    static let headroomBytes = 131_072
     package let topics: Topics
     private let settings: Settings
 
@@ -57,7 +58,10 @@ package struct TopicPlanner: Sendable {
                 properties["cleanup.policy"] = "delete"
                 properties["retention.ms"] = String(Int64(retentionHours(plan)) * 3_600_000)
             }
-            if plan.carriesBodies { properties["max.message.bytes"] = String(2 * settings.limits.payloadBytes) }
+            // Twice the body (contract: so that one at its limit fits), and room for a dead letter's 64 KiB and headers.
+            if plan.carriesBodies {
+                properties["max.message.bytes"] = String(2 * settings.limits.payloadBytes + TopicPlanner.headroomBytes)
+            }
             return TopicSpecification(name: plan.name, partitions: plan.partitions, properties: properties)
         }
     }

@@ -46,7 +46,7 @@ package final class DeliverStage: StageHandler {
     /// What has not started after this goes to `deferred`.
     private static let patience: UInt64 = 1_000_000_000
     /// How long the view may be behind the record it has to explain.
-    private static let viewPatience: UInt64 = 3_000_000_000
+    private static let viewPatience: UInt64 = 30_000_000_000
     private static let viewRetry: UInt64 = 50_000_000
     private static let engineRetry: UInt64 = 100_000_000
 
@@ -203,6 +203,7 @@ package final class DeliverStage: StageHandler {
     private func judge(_ head: Lane.Item, _ lane: WebhookLane, _ now: UInt64) -> Judgement {
         let delivery = slots[head.slot].delivery
         let waitedForView = now > head.since + Self.viewPatience
+        if case .deleted = lane.state { return .drop }
         guard let generation = lane.state.generation else { return waitedForView ? .drop : .wait }
         if delivery.purpose != .test {
             if delivery.generation > generation, !waitedForView { return .wait }
@@ -215,7 +216,7 @@ package final class DeliverStage: StageHandler {
         case .active(let target): return .send(target)
         case .unusable(.endpoint, _): return .refuse(.endpointInvalid)
         case .unusable(.secret, _): return .wait
-        case .inactive, .unknown: return .drop
+        case .inactive, .unknown, .deleted: return .drop
         }
     }
 
@@ -241,6 +242,7 @@ package final class DeliverStage: StageHandler {
             output.defer(entry.delivery, shard: lane.shard, record: entry.record, loop)
             loop.finish(entry.record)
         }
+        if let next = lane.lane.oldestDeferrable { wakeUp(lane, at: next + Self.patience) }
     }
 
     // MARK: Results

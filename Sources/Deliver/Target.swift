@@ -8,8 +8,9 @@ internal import Runtime
 
 /// What the view says of a webhook at this moment.
 enum TargetState {
-    /// Not in the view: deleted, or created a moment ago in another process.
+    /// Not in the view: created a moment ago in another process, or deleted long ago.
     case unknown
+    case deleted
     case inactive(generation: Int)
     /// Active, but its secret cannot be opened or its URL is not allowed any more.
     case unusable(Target.Fault, generation: Int)
@@ -17,7 +18,7 @@ enum TargetState {
 
     var generation: Int? {
         switch self {
-        case .unknown: nil
+        case .unknown, .deleted: nil
         case .inactive(let generation), .unusable(_, let generation): generation
         case .active(let target): target.webhook.generation
         }

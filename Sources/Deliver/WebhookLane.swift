@@ -28,7 +28,7 @@ final class WebhookLane {
         guard current != version else { return }
         version = current
         guard let webhook = view.read({ $0.webhooks[id] }) else {
-            state = .unknown
+            state = view.read { $0.wasRemoved(id) } ? .deleted : .unknown
             return
         }
         if case .active(let target) = state, target.webhook == webhook { return }

@@ -129,6 +129,9 @@ extension EngineThread {
         let address = attempt.addresses[attempt.nextAddress]
         attempt.nextAddress += 1
         attempt.key = PoolKey(host: key.host, port: key.port, isTLS: key.isTLS, address: address)
+        // The last address's share of the time ends here; the next one, or a reused connection, has what is left.
+        attempt.hasConnectDeadline = false
+        wheel.set(attempt.index, at: attempt.deadline)
         lease(attempt)
     }
 

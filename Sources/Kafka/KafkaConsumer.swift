@@ -240,6 +240,8 @@ package final class KafkaConsumer {
         guard rd_kafka_committed(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR else { return }
         for index in 0..<Int(list.pointee.cnt) where list.pointee.elems[index].offset < 0 {
             let entry = list.pointee.elems[index]
+            // An error is not "nothing was committed": the client asks again itself when it begins to fetch.
+            guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
             list.pointee.elems[index].offset = startingOffset(handle, entry.topic, entry.partition, age: age)
         }
     }

@@ -290,7 +290,11 @@ package final class StageLoop {
             let next = handler.turn(now: now, self)
             settleAcknowledged()
             if handler.isDrained && producer.unacknowledged == 0 || now >= deadline { return }
-            _ = consumer.poll()
+            for case .revoking(let lost) in consumer.poll() where lost {
+                // Others own the partitions already: what still comes back is recorded, and nothing more follows from it.
+                clearPartitions()
+                consumer.finishRevoke()
+            }
             sleep(until: min(next ?? UInt64.max, deadline))
         }
     }

@@ -85,6 +85,12 @@ package final class RegistryStage: StageHandler {
 
     private func load(_ message: borrowing KafkaMessage) {
         let topic = message.topic
+        // A kill between a state record and its answer: the command was applied, and its repetition must hear so.
+        if topic != topics.results, let id = message.header("command-id").flatMap({ CommandID($0) }),
+            answered[id] == nil
+        {
+            answered[id] = CommandResult(command: id, answer: .applied, wroteState: true)
+        }
         do {
             guard let value = message.value else {
                 if topic == topics.accounts { AccountID(message.key).map { state.unloadAccount($0) } }

@@ -70,7 +70,8 @@ package final class RetryStage: StageHandler {
                 wait = min(wait, head.due.milliseconds - wall)
             }
         }
-        return now + UInt64(wait) * 1_000_000
+        // A due time far away, as a record made by hand may have, must not overflow; a minute later is looked at again.
+        return now + UInt64(min(wait, 60_000)) * 1_000_000
     }
 
     private func send(_ head: Head, _ loop: StageLoop) {

@@ -33,7 +33,7 @@ package final class TranslateStage: StageHandler {
         self.view = view
         self.payloadBytes = payloadBytes
         deliveries = producer.topic(topics.deliveries)
-        deadLetters = DeadLetters(topics, producer)
+        deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
     }
 
     package func assigned(_: [StagePartition], _: StageLoop) {}
@@ -92,7 +92,8 @@ package final class TranslateStage: StageHandler {
         guard !routes.isEmpty else { return }
         // A notice is keyed by the webhook it is about, and nobody hears of its own disabling.
         let about = partition.topic == topics.notices ? WebhookID(message.key) : nil
-        let traceparent = message.header("traceparent")
+        // A W3C trace context has 55 bytes; anything longer is none and would only travel.
+        let traceparent = message.header("traceparent").flatMap { $0.utf8.count <= 128 ? $0 : nil }
         let written = message.timestamp
         for route in routes where route.webhook != about {
             if written >= 0, written < route.createdAt.milliseconds - Self.creationSlackMilliseconds { continue }

@@ -12,6 +12,7 @@ enum Program {
     static func run(_ arguments: [String]) -> Int32 {
         CryptoLibrary.prepare()
         signal(SIGPIPE, SIG_IGN)
+        FileDescriptors.raiseLimit()
         switch CommandLineParser.parse(arguments) {
         case .failure(let error):
             Terminal.error(error.description, terminator: "")

@@ -38,8 +38,10 @@ enum RunCommand {
         }
         Log.info("stopping")
         endIfStuck()
-        bridge.stop()
+        // First the start, so that no stage is made behind the stop's back.
+        bridge.requestStop()
         starter.join()
+        bridge.stop()
         Log.info("stopped")
         if let fault { throw Exit(code: fault.isConfiguration ? 2 : 1) }
     }

@@ -75,16 +75,17 @@ package struct Ledger: Sendable {
 
 /// A growing ring of counts.
 private struct RingBuffer: Sendable {
-    private var storage: [UInt16] = Array(repeating: 0, count: 64)
+    /// 32 bits: one record for everyone may cause more than 65,535.
+    private var storage: [UInt32] = Array(repeating: 0, count: 64)
     private var head = 0
     private(set) var count = 0
 
-    subscript(index: Int) -> UInt16 {
+    subscript(index: Int) -> UInt32 {
         get { storage[(head + index) & (storage.count - 1)] }
         set { storage[(head + index) & (storage.count - 1)] = newValue }
     }
 
-    mutating func append(_ value: UInt16) {
+    mutating func append(_ value: UInt32) {
         if count == storage.count { grow() }
         storage[(head + count) & (storage.count - 1)] = value
         count += 1
@@ -96,7 +97,7 @@ private struct RingBuffer: Sendable {
     }
 
     private mutating func grow() {
-        var larger = [UInt16](repeating: 0, count: storage.count * 2)
+        var larger = [UInt32](repeating: 0, count: storage.count * 2)
         for index in 0..<count { larger[index] = self[index] }
         storage = larger
         head = 0
