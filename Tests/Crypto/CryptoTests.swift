@@ -46,4 +46,19 @@ import Testing
 
     @Test(arguments: ["A", "AA=", "A A=", "####"])
     func otherTextsAreNoBase64(text: String) { #expect(Base64.decode(text) == nil) }
+
+    /// What the Standard Webhooks reference library makes, and the documented header over the same body: keyed with the
+    /// whole text, not with its bytes.
+    @Test func oneSecretMakesBothSignatures() throws {
+        let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        let secret = try WebhookSecret(Array(text.utf8))
+        let body = Array("{\"test\": 2432232314}".utf8)
+        let standard = secret.standardSignature(
+            id: Array("msg_p5jXN8AQM9LWM0D4loKWxJek".utf8), timestamp: Array("1614265330".utf8), body: body)
+        #expect(String(decoding: standard, as: UTF8.self) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+        let documented = secret.signBody(body) { hex($0) }
+        #expect(documented == HMACSigner(key: Array(text.utf8)).sign([body]) { hex($0) })
+        #expect(throws: CryptoError.self) { try WebhookSecret(Array("secret".utf8)) }
+        #expect(WebhookSecret.generate().utf8.count == 6 + 44)
+    }
 }

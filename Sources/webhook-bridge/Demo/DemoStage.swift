@@ -150,7 +150,7 @@ final class DemoStage {
               export API=http://127.0.0.1:\(api) KEY=\(key) WEBHOOK=\(failingID)
 
               curl -H 'Authorization: Bearer \(key)' http://127.0.0.1:\(api)/v1/webhooks
-              curl -H 'Authorization: Bearer \(key)' http://127.0.0.1:\(api)/v1/webhooks/\(failingID)/logs?limit=3
+              curl -H 'Authorization: Bearer \(key)' 'http://127.0.0.1:\(api)/v1/webhooks/\(failingID)/logs?limit=3'
 
             """)
     }
