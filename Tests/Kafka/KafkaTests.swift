@@ -4,7 +4,7 @@ import Runtime
 import Testing
 
 /// Waits for a condition, doing something in between; fails when it does not come true in time.
-func eventually(_ what: Comment, seconds: Double = 20, step: () -> Void, until isTrue: () -> Bool) throws {
+func eventually(_ what: Comment, seconds: Double = 60, step: () -> Void, until isTrue: () -> Bool) throws {
     let deadline = Clock.monotonic() + UInt64(seconds * 1e9)
     while !isTrue() {
         try #require(Clock.monotonic() < deadline, what)

@@ -9,7 +9,7 @@ import Runtime
 import Synchronization
 import Testing
 
-private func eventually(_ what: Comment, seconds: Double = 20, _ isTrue: () throws -> Bool) throws {
+private func eventually(_ what: Comment, seconds: Double = 60, _ isTrue: () throws -> Bool) throws {
     let deadline = Clock.monotonic() + UInt64(seconds * 1e9)
     let pause = EventFD()
     while try !isTrue() {
@@ -233,7 +233,7 @@ private final class Flag: Sendable {
         func send(_ command: Command) throws -> CommandOutcome {
             let seen = Answer()
             feed.send(command) { seen.put($0) }
-            try eventually("answered", seconds: 10) { seen.value != nil }
+            try eventually("answered", seconds: 30) { seen.value != nil }
             return try #require(seen.value)
         }
         let made = Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: now)
