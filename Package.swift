@@ -49,7 +49,7 @@ let package = Package(
         library("HTTPEngine", ["CLinux", "COpenSSL", "CAres", "Core", "Runtime"]),
         library("HTTPServer", ["CLinux", "CMicroHTTPD", "Runtime"]),
         library("Configuration", ["Core", "Runtime"]),
-        library("Mapping", ["Core", "JSON"]),
+        library("Mapping", ["Core", "JSON", "Crypto"]),
 
         // Stages
         library("Pipeline", ["Core", "Runtime", "Kafka"]),

@@ -12,7 +12,8 @@ internal import Synchronization
 package struct BridgeConfiguration: Sendable {
     package var settings: Settings
     package var roles: Set<Role>
-    package var plans: [MappingPlan]
+    /// Replaced by ``Bridge/reloadMappings()``.
+    package let plans: MappingPlans
     /// Needed by the roles of ``rolesWithSecrets``.
     package var secrets: SecretBox?
 
@@ -24,7 +25,7 @@ package struct BridgeConfiguration: Sendable {
             secrets != nil || roles.isDisjoint(with: Self.rolesWithSecrets), "the caller has checked secrets.keyFile")
         self.settings = settings
         self.roles = roles
-        self.plans = plans
+        self.plans = MappingPlans(plans)
         self.secrets = secrets
     }
 }
@@ -138,7 +139,7 @@ package final class Bridge: Sendable {
     }
 
     private func judgeTopics(_ counts: [String: Int]) throws(BridgeFault) {
-        let faults = planner.faults(in: counts, domain: configuration.plans.map(\.topic))
+        let faults = planner.faults(in: counts, domain: configuration.plans.topics)
         for fault in faults where fault.kind == .domainMissing {
             Log.warning("domain topic does not exist yet", .topic(fault.topic))
         }
@@ -156,6 +157,22 @@ package final class Bridge: Sendable {
 
     private func fail(_ fault: BridgeFault) {
         state.withLock { if $0.fault == nil { $0.fault = fault } }
+    }
+
+    /// Reads the mapping files again. Records are translated by the new plans from then on; where a file has a fault all of
+    /// the old ones stay.
+    package func reloadMappings() {
+        let loaded = MappingFolder.load(configuration.settings)
+        guard loaded.faults.isEmpty else {
+            for fault in loaded.faults {
+                Log.error("mapping file has a fault", .path(fault.file), .key(fault.key), .reason(fault.cause))
+            }
+            return Log.error(
+                "mappings were not taken up; the old ones stay", .count(loaded.faults.count),
+                .fix("mend the files and send SIGHUP again"))
+        }
+        configuration.plans.replace(with: loaded.plans)
+        Log.info("mappings were taken up", .count(loaded.plans.count))
     }
 
     // MARK: Being asked

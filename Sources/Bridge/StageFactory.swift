@@ -24,7 +24,7 @@ struct StageFactory: Sendable {
         switch role {
         case .translate:
             return runner(
-                role, reading: configuration.plans.map(\.topic),
+                role, reading: configuration.plans.topics,
                 from: .age(milliseconds: settings.translate.startAge.count), failed
             ) {
                 TranslateStage(

@@ -22,6 +22,16 @@ package final class JSONParser {
 
     deinit { csimdjson_parser_free(handle) }
 
+    /// Parses `bytes`; the root is valid until the next document.
+    package func document(_ bytes: UnsafeRawBufferPointer) throws(JSONError) -> JSONValue {
+        guard let base = bytes.baseAddress, bytes.count > 0 else { throw JSONError(reason: "empty document") }
+        let result = csimdjson_parse(handle, base.assumingMemoryBound(to: UInt8.self), bytes.count, 0)
+        guard result.error == 0, let tape = result.tape, let strings = result.strings else {
+            throw JSONError(reason: String(cString: csimdjson_error_text(result.error)))
+        }
+        return JSONValue(tape: tape, strings: strings, index: 1)
+    }
+
     /// Parses `bytes` and calls `body` with the root.
     /// - Parameter padded: the caller promises ``padding`` readable bytes behind `bytes`, which saves a copy.
     /// - Throws: ``JSONError`` when the bytes are not acceptable JSON, or what `body` throws.

@@ -72,6 +72,19 @@ package struct JSONWriter {
     }
 
     /// A value that is JSON already.
+    package mutating func raw(_ json: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: json)
+    }
+
+    /// Begins a new document behind what is there with a text that ends where its first member is to stand, such as
+    /// `{"id":"1","data":{`. The caller closes what it opens.
+    package mutating func begin(prepared json: [UInt8]) {
+        bytes.append(contentsOf: json)
+        needsComma = false
+    }
+
+    /// A value that is JSON already.
     package mutating func raw(_ json: some Sequence<UInt8>) {
         separate()
         bytes.append(contentsOf: json)

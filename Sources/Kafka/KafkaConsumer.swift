@@ -102,11 +102,21 @@ package final class KafkaConsumer {
         }
         self.queue = queue
         enableWake(queue, wake)
+        let status = Self.subscribe(handle, topics)
+        guard status == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(status, place: "subscribe") }
+    }
+
+    /// Changes what the member reads; a rebalance follows.
+    package func subscribe(to topics: [String]) {
+        let status = Self.subscribe(handle, topics)
+        if status != RD_KAFKA_RESP_ERR_NO_ERROR { complainIfNeeded(KafkaError(status, place: "subscribe")) }
+    }
+
+    private static func subscribe(_ handle: OpaquePointer, _ topics: [String]) -> rd_kafka_resp_err_t {
         let list = rd_kafka_topic_partition_list_new(Int32(topics.count))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for topic in topics { rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA) }
-        let status = rd_kafka_subscribe(handle, list)
-        guard status == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(status, place: "subscribe") }
+        return rd_kafka_subscribe(handle, list)
     }
 
     /// For the registry, which has to know when it has read the commands that were waiting for it.

@@ -91,6 +91,10 @@ package struct KafkaHeaders: ~Copyable {
         value.withUnsafeBytes { add(name, $0) }
     }
 
+    package func add(name: [UInt8], _ value: [UInt8]) {
+        name.withUnsafeBytes { name in value.withUnsafeBytes { add(name: name, $0) } }
+    }
+
     package func add(name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         rd_kafka_header_add(
             handle, name.baseAddress?.assumingMemoryBound(to: CChar.self), name.count, value.baseAddress, value.count)

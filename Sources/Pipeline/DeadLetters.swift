@@ -31,12 +31,19 @@ package struct DeadLetters {
     /// letter would stop the stage for ever.
     private static let keptBytes = 65_536
 
-    /// A record that cannot be read or mapped, with its original bytes. Key: its topic.
+    /// Before the names of a record's own headers, so that they cannot be taken for the dead letter's.
+    package static let sourcePrefix = "source."
+    /// More headers than any envelope has.
+    private static let keptHeaders = 64
+    private static let keptHeaderBytes = 65_536
+
+    /// A record that cannot be read or mapped, with its original bytes, and its key, time and headers in headers of
+    /// their own: all that is needed to translate it again. Key: its topic.
     package func write(
         _ message: borrowing KafkaMessage, reason: DeadLetterReason, message cause: String, event: EventID? = nil,
         for record: RecordReference, _ loop: StageLoop
     ) {
-        let headers = KafkaHeaders(capacity: 6)
+        let headers = KafkaHeaders(capacity: 16)
         let source = message.topic
         headers.add("reason", reason.rawValue)
         headers.add("message", cause)
@@ -48,6 +55,18 @@ package struct DeadLetters {
             headers.add("size", String(whole.count))
             value = UnsafeRawBufferPointer(rebasing: whole[..<Self.keptBytes])
         }
+        if message.timestamp >= 0 { headers.add("source-timestamp", String(message.timestamp)) }
+        if message.key.count > 0, message.key.count <= Self.keptHeaderBytes { headers.add("source-key", message.key) }
+        var kept: [(name: [UInt8], value: [UInt8])] = []
+        var bytes = 0
+        var leftOut = 0
+        message.forEachHeader { name, value in
+            bytes += name.count + value.count
+            guard kept.count < Self.keptHeaders, bytes <= Self.keptHeaderBytes else { return leftOut += 1 }
+            kept.append((Self.sourcePrefix.utf8 + Array(name), Array(value)))
+        }
+        for (name, value) in kept { headers.add(name: name, value) }
+        if leftOut > 0 { headers.add("source-headers-left-out", String(leftOut)) }
         let key = Array(source.utf8)
         loop.produce(
             topic, partition: Murmur2.partition(key, of: shards), key: key, value: value, headers: headers,

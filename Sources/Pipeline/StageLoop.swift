@@ -164,6 +164,9 @@ package final class StageLoop {
     /// Whether the record's partition is still this loop's, in the same assignment.
     package func owns(_ record: RecordReference) -> Bool { byAssignment[record.assignment] != nil }
 
+    /// Reads other topics from the next rebalance on, which this brings about; nothing is lost or repeated by it.
+    package func subscribe(to topics: [String]) { consumer.subscribe(to: topics) }
+
     // MARK: The loop
 
     /// Runs until `stop` says so, then drains, commits and leaves the group.

@@ -23,8 +23,7 @@ enum BrokerCommand {
             for topic in TopicPlanner(settings).specifications {
                 try cluster.createTopic(topic.name, partitions: topic.partitions)
             }
-            let mapped = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix).plans.map(
-                \.topic)
+            let mapped = MappingFolder.load(settings).plans.map(\.topic)
             for topic in Set(mapped + DomainTopics.documented).sorted() where !topic.hasPrefix(settings.topics.prefix) {
                 try cluster.createTopic(topic, partitions: domainPartitions)
             }

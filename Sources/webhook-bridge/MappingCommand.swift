@@ -1,8 +1,6 @@
 // `mapping check` and `mapping try`.
 internal import Configuration
 internal import Core
-internal import Crypto
-internal import JSON
 internal import Mapping
 
 enum MappingCommand {
@@ -18,21 +16,12 @@ enum MappingCommand {
             throw .configuration(
                 "no mapping reads \(options.topic); the topics are \(plans.map(\.topic).joined(separator: ", "))")
         }
-        var writer = JSONWriter()
-        let origin = RecordOrigin(topic: plan.topic, partition: 0, offset: 0)
-        do {
-            let mapped = try JSONParser().parse(Terminal.standardInput) { root in
-                try plan.map(root, origin: origin, into: &writer) { EventID(bytes: Digest.sha256($0)) }
-            }
-            guard mapped != nil else {
-                Terminal.error("the mapping ignores this event type")
-                return
-            }
-            Terminal.print(String(decoding: writer.bytes, as: UTF8.self))
-        } catch let failure as MappingFailure {
-            throw .failure(failure.description)
-        } catch {
-            throw .failure("not JSON: \(error)")
-        }
+        let record = OwnedRecord(
+            topic: plan.topic, value: Terminal.standardInput,
+            headers: options.headers.map { (Array($0.name.utf8), Array($0.value.utf8)) })
+        let mapper = Mapper()
+        do throws(MappingFailure) { try mapper.map(record, by: plan) } catch { throw .failure(error.description) }
+        if mapper.events.isEmpty { Terminal.error("the mapping passes this record over") }
+        for event in mapper.events { Terminal.print(String(decoding: mapper.bytes[event.body], as: UTF8.self)) }
     }
 }

@@ -92,11 +92,16 @@ extension LoadedConfiguration {
 
     /// The compiled mapping files; faults go to stderr, all of them.
     func mappingPlans() throws(Exit) -> [MappingPlan] {
-        let (plans, faults) = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix)
+        let loaded = MappingFolder.load(settings)
+        let faults = loaded.faults
         guard faults.isEmpty else {
             for fault in faults { Terminal.error(fault.description) }
             throw .configuration("the mappings have \(faults.count == 1 ? "1 fault" : "\(faults.count) faults")")
         }
-        return plans
+        if !loaded.isChecked {
+            Terminal.error(
+                "warning: no payload schemas at \(settings.schemasFolder); the mappings were not checked by them")
+        }
+        return loaded.plans
     }
 }

@@ -19,7 +19,15 @@ enum RunCommand {
         let plans = roles.contains(.translate) ? try loaded.mappingPlans() : []
         let bridge = Bridge(
             BridgeConfiguration(settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox))
-        try serve(bridge) { signals.wait(milliseconds: 100) }
+        try serve(bridge) {
+            switch signals.next(milliseconds: 100) {
+            case .stop: return true
+            case .reload:
+                if roles.contains(.translate) { bridge.reloadMappings() }
+                return false
+            case nil: return false
+            }
+        }
     }
 
     /// Starts a bridge, and stops it when `isOver` says so or it cannot go on.

@@ -62,8 +62,7 @@ enum TopicsCommand {
             settings = loaded.settings
             planner = TopicPlanner(settings)
             bootstrapServers = loaded.kafka.bootstrapServers
-            let mapped = MappingFolder.load(settings.mappingsFolder, topicPrefix: settings.topics.prefix).plans.map(
-                \.topic)
+            let mapped = MappingFolder.load(settings).plans.map(\.topic)
             domain = Set(mapped + DomainTopics.documented).filter { !$0.hasPrefix(loaded.settings.topics.prefix) }
                 .sorted()
             do throws(KafkaError) { admin = try KafkaAdmin(loaded.kafka) } catch { throw .configuration(error.text) }

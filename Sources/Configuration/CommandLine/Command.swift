@@ -70,8 +70,14 @@ package struct AccountOptions: Equatable, Sendable {
 }
 
 package struct MappingTryOptions: Equatable, Sendable {
+    package struct Header: Equatable, Sendable {
+        package var name: String
+        package var value: String
+    }
+
     package var configuration: ConfigurationOptions
     package var topic: String
+    package var headers: [Header] = []
 }
 
 package struct ListenOptions: Equatable, Sendable {

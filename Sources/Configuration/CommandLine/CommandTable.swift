@@ -142,12 +142,32 @@ enum CommandTable {
         words: ["mapping", "try"], summary: "see which webhook body a domain record becomes",
         details: """
             Reads one domain record from stdin and writes the body to stdout, exactly as it would be posted. Where the record
-            cannot be mapped the reason goes to stderr, as it would into its dead letter: exit code 1.
+            cannot be mapped the reason goes to stderr, as it would into its dead letter: exit code 1. A record that the
+            mapping passes over writes nothing, and one that becomes several events a line for each.
             """,
-        example: "webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules < record.json",
-        options: [.config, .topic, .set]
+        example: """
+            webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules < record.json
+            webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules \\
+              --header ce_specversion=1.0 --header ce_type=ModuleCompleted --header ce_id=1 --header ce_source=/lms < data.json
+            """,
+        options: [
+            .config, .topic,
+            CommandOption(
+                name: "--header", value: "name=value", summary: "a header of the record; may be repeated",
+                isRepeatable: true),
+            .set,
+        ]
     ) { options throws(UsageError) in
-        .mappingTry(MappingTryOptions(configuration: options.configuration, topic: options.value("--topic") ?? ""))
+        var headers: [MappingTryOptions.Header] = []
+        for text in options.values["--header"] ?? [] {
+            guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
+                throw options.error("--header: '\(text)' is not name=value")
+            }
+            headers.append(.init(name: String(text[..<equals]), value: String(text[text.index(after: equals)...])))
+        }
+        return .mappingTry(
+            MappingTryOptions(
+                configuration: options.configuration, topic: options.value("--topic") ?? "", headers: headers))
     }
 
     private static let listen = CommandSpecification(

@@ -95,6 +95,11 @@ enum KeyTable {
             "mappings", \.mappingsFolder, .pathOrUsual,
             "The folder of mapping files, one per domain topic. null: the folder `mappings` beside this file, else "
                 + "config/mappings, else the mappings installed with the program.", example: "\"mappings\""),
+        key(
+            "schemas", \.schemasFolder, .pathOrUsual,
+            "The folder of payload schemas, one <event type>.json each, that mapping files are checked against. null: the "
+                + "folder `schemas` beside the mappings, else config/schemas, else those installed with the program.",
+            example: "\"schemas\""),
         .section(
             "translate", intro: "From domain events to webhooks.",
             [

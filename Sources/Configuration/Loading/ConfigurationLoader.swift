@@ -123,6 +123,15 @@ package struct ConfigurationLoader {
             }
             settings.mappingsFolder = places.first(where: FileAccess.isFolder) ?? places[0]
         }
+        if settings.schemasFolder.isEmpty {
+            var places = [
+                FileAccess.resolve("schemas", in: FileAccess.folder(of: settings.mappingsFolder)), "config/schemas",
+            ]
+            if let program = FileAccess.program {
+                places.append(FileAccess.resolve("../share/webhook-bridge/schemas", in: FileAccess.folder(of: program)))
+            }
+            settings.schemasFolder = places.first(where: FileAccess.isFolder) ?? places[0]
+        }
     }
 
     private mutating func resolveKafka() {

@@ -11,6 +11,8 @@ package struct Settings: Equatable, Sendable {
     package var topics = Topics()
     /// `mappings`: the folder of mapping files. Empty until the loader has looked for it in the usual places.
     package var mappingsFolder = ""
+    /// `schemas`: the folder of payload schemas that mappings are checked against. Empty until the loader has looked.
+    package var schemasFolder = ""
     package var translate = Translate()
     package var deliver = Deliver()
     package var api = API()

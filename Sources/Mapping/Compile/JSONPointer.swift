@@ -1,8 +1,9 @@
-// JSON Pointers (RFC 6901), compiled once and walked over the parsed record.
+// JSON Pointers (RFC 6901), compiled once.
 package import JSON
 
 package struct JSONPointer: Sendable, Equatable, CustomStringConvertible {
-    private let tokens: [[UInt8]]
+    /// The unescaped reference tokens.
+    let tokens: [[UInt8]]
     package let description: String
 
     /// - Returns: nil when the text is no pointer: it must be empty or begin with `/`, and `~` only in `~0` and `~1`.
@@ -37,17 +38,23 @@ package struct JSONPointer: Sendable, Equatable, CustomStringConvertible {
     package func find(in root: JSONValue) -> JSONValue? {
         var value = root
         for token in tokens {
-            let next = token.withUnsafeBytes { bytes in
-                value.isArray ? arrayIndex(bytes).flatMap { value.element($0) } : value.member(bytes)
-            }
+            let next =
+                value.isArray
+                ? arrayIndex(token).flatMap { value.element($0) } : token.withUnsafeBytes { value.member($0) }
             guard let next else { return nil }
             value = next
         }
         return value
     }
+
+    /// What is left of the tokens behind `prefix`; nil when they do not begin with it.
+    func tokens(behind prefix: JSONPointer) -> [[UInt8]]? {
+        tokens.starts(with: prefix.tokens) ? Array(tokens.dropFirst(prefix.tokens.count)) : nil
+    }
 }
 
-private func arrayIndex(_ token: UnsafeRawBufferPointer) -> Int? {
+/// The position a token names in an array: digits without a leading zero.
+func arrayIndex(_ token: [UInt8]) -> Int? {
     guard token.count > 0, token.count < 10, !(token.count > 1 && token[0] == UInt8(ascii: "0")) else { return nil }
     var value = 0
     for byte in token {

@@ -1,0 +1,129 @@
+// One domain record in, deliveries out: maps it, finds whose webhooks hear of it, and names each delivery. The stage and
+// the repair of dead letters share it, so that a record translated again has the ids it had the first time.
+package import Core
+internal import Crypto
+package import Mapping
+package import Registry
+
+/// One owner; not thread-safe.
+package final class Translator {
+    /// What became of a record that is not a dead letter.
+    package enum Outcome: Equatable {
+        /// Its mapping passes it over, or no mapping reads its topic any more.
+        case passedOver
+        /// It became this many deliveries; 0 when nobody subscribed.
+        case routed(Int)
+    }
+
+    /// Why a record becomes a dead letter.
+    package struct Refusal: Error {
+        package let reason: DeadLetterReason
+        package let message: String
+        package var event: EventID?
+    }
+
+    private let source: MappingPlans
+    private let topics: Topics
+    private let view: RegistryView
+    private let payloadBytes: Int
+    private let mapper = Mapper()
+    private let hasher = SHA256Hasher()
+    private var plans: [String: MappingPlan] = [:]
+    private var version = 0
+    private var identity: [UInt8] = []
+
+    /// How far before a webhook's creation an event may lie and still be for it (contract §2).
+    private static let creationSlackMilliseconds: Int64 = 300_000
+    /// A W3C trace context has 55 bytes; anything much longer is none and would only travel.
+    private static let traceparentBytes = 128
+
+    /// - Parameter payloadBytes: the largest body, `limits.payloadBytes`.
+    package init(plans: MappingPlans, topics: Topics, view: RegistryView, payloadBytes: Int) {
+        source = plans
+        self.topics = topics
+        self.view = view
+        self.payloadBytes = payloadBytes
+    }
+
+    /// Takes up plans that were replaced.
+    /// - Returns: the topics they read, when they are others than before.
+    package func refresh() -> [String]? {
+        guard source.version != version else { return nil }
+        version = source.version
+        let old = Set(plans.keys)
+        plans = Dictionary(source.current.map { ($0.topic, $0) }, uniquingKeysWith: { first, _ in first })
+        return Set(plans.keys) == old ? nil : plans.keys.sorted()
+    }
+
+    /// Translates a record.
+    /// - Parameters:
+    ///   - key: the record's key.
+    ///   - emit: called for each delivery with its body; nothing of them may be kept.
+    package func translate(
+        _ record: DomainRecord, key: UnsafeRawBufferPointer, emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
+    ) throws(Refusal) -> Outcome {
+        guard let plan = plans[record.topic] else { return .passedOver }
+        do throws(MappingFailure) { try mapper.map(record, by: plan) } catch {
+            throw Refusal(reason: error.reason == .noAudience ? .noAudience : .unmappable, message: error.description)
+        }
+        guard !mapper.events.isEmpty else { return .passedOver }
+        // All or nothing: a record is not to be sent in part and be a dead letter as well.
+        for event in mapper.events where event.body.count > payloadBytes {
+            throw Refusal(
+                reason: .tooLarge,
+                message: "\(plan.file): \(event.webhookType): the body has \(event.body.count) bytes, "
+                    + "\(payloadBytes) are allowed (limits.payloadBytes)", event: event.event)
+        }
+        var count = 0
+        let bodies = mapper.bytes
+        bodies.withUnsafeBytes { bodies in
+            for event in mapper.events {
+                count += route(
+                    event, UnsafeRawBufferPointer(rebasing: bodies[event.body]), record, key: key, emit: emit)
+            }
+        }
+        return .routed(count)
+    }
+
+    private func route(
+        _ mapped: MappedEvent, _ body: UnsafeRawBufferPointer, _ record: DomainRecord, key: UnsafeRawBufferPointer,
+        emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
+    ) -> Int {
+        let routes: [RoutingTable.Route] =
+            switch mapped.audience {
+            case .account(let account): view.read { $0.routes.routes(account: account, type: mapped.webhookType) }
+            case .everyone: view.read { $0.routes.routes(everyoneTo: mapped.webhookType) }
+            case .unknownAccount: []
+            }
+        guard !routes.isEmpty else { return 0 }
+        // A notice is keyed by the webhook it is about, and nobody hears of its own disabling.
+        let about = record.topic == topics.notices ? WebhookID(key) : nil
+        let origin = record.origin
+        let traceparent = mapper.traceparent.flatMap { bytes in
+            bytes.count <= Self.traceparentBytes ? String(decoding: bytes, as: UTF8.self) : nil
+        }
+        var count = 0
+        for route in routes where route.webhook != about {
+            let earliest = route.createdAt.milliseconds - Self.creationSlackMilliseconds
+            if record.timestamp >= 0, record.timestamp < earliest { continue }
+            emit(
+                Delivery(
+                    webhook: route.webhook, account: route.account, event: mapped.event, eventType: mapped.webhookType,
+                    id: deliveryID(mapped.event, route.webhook), generation: route.generation, origin: origin,
+                    traceparent: traceparent, body: []), body)
+            count += 1
+        }
+        return count
+    }
+
+    /// Contract §1: the digest over event id, webhook id and run, which is empty for a first delivery.
+    private func deliveryID(_ event: EventID, _ webhook: WebhookID) -> DeliveryID {
+        identity.removeAll(keepingCapacity: true)
+        event.append(to: &identity)
+        identity.append(0)
+        webhook.append(to: &identity)
+        identity.append(0)
+        let (high, low) = hasher.prefix(of: identity)
+        return DeliveryID(high: high, low: low)
+    }
+}
