@@ -19,7 +19,7 @@ struct RequestBody {
         guard isJSON(request.headers["Content-Type"]) else { throw .unsupportedMediaType() }
         var answer: Swift.Result<Result, APIError> = .failure(.invalidJSON("empty document"))
         do {
-            try JSONParser(maxDepth: 8).parse(request.body) { root in
+            try JSONParser(maxDepth: 8, allowsKeysTwice: true).parse(request.body) { root in
                 guard root.isObject else {
                     answer = .failure(.invalidBody([Fault(place: "", message: "must be an object")]))
                     return

@@ -92,7 +92,7 @@ extension MappingCompiler {
         var conditions: [Condition] = []
         value.forEachMember { key, expected in
             let name = String(decoding: key, as: UTF8.self)
-            guard let where_ = Self.place(name) else {
+            guard let source = Self.place(name) else {
                 return fault("\(place).\(name)", "is neither a JSON Pointer nor \"header:NAME\"")
             }
             guard let test = test(expected) else {
@@ -100,7 +100,7 @@ extension MappingCompiler {
                     "\(place).\(name)",
                     "must be a text, a number, true or false, a list of them, or {exists: true} or {exists: false}")
             }
-            conditions.append(Condition(locator: scope.locator(where_), test: test))
+            conditions.append(Condition(locator: scope.locator(source), test: test))
         }
         return conditions
     }

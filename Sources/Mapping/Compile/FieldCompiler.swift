@@ -96,8 +96,8 @@ extension MappingCompiler {
         _ value: JSONValue, _ name: String, at place: String, _ scope: PathScope
     ) -> FieldPlan.Source? {
         let missing = whenMissing(value, .array, at: place)
-        guard let where_ = self.place(value["each"], at: "\(place).each", isNeeded: true) else { return nil }
-        let locator = scope.locator(where_)
+        guard let source = self.place(value["each"], at: "\(place).each", isNeeded: true) else { return nil }
+        let locator = scope.locator(source)
         let inner = scope.inside()
         guard let data = value["data"] else {
             let element = ElementPlan(
@@ -191,13 +191,13 @@ extension MappingCompiler {
                 rest = rest.dropFirst(2)
             } else if character == "{" {
                 guard let close = rest.firstIndex(of: "}"),
-                    let where_ = Self.place(String(rest[rest.index(after: rest.startIndex)..<close]))
+                    let source = Self.place(String(rest[rest.index(after: rest.startIndex)..<close]))
                 else {
                     fault(place, "has a brace without a JSON Pointer and its closing brace")
                     return nil
                 }
                 flush()
-                parts.append(.value(scope.locator(where_)))
+                parts.append(.value(scope.locator(source)))
                 rest = rest[rest.index(after: close)...]
             } else if character == "}" {
                 fault(place, "has a closing brace without an opening one; write }} for a brace")

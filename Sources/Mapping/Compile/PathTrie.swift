@@ -69,9 +69,9 @@ struct PathTrie: Sendable {
             if node.slot >= 0 { slots[node.slot] = value }
             guard !node.edges.isEmpty else { return }
             if value.isObject {
-                value.forEachMember { key, member in
-                    for position in node.edges where equal(edges[position].token, key) {
-                        visit(nodes[edges[position].child], member)
+                for member in value.members {
+                    for position in node.edges where equal(edges[position].token, member.key) {
+                        visit(nodes[edges[position].child], member.value)
                         break
                     }
                 }

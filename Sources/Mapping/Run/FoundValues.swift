@@ -128,7 +128,9 @@ struct FoundValues {
         _ scratch: inout FieldScratch
     ) throws(MappingFailure) {
         writer.beginArray()
-        for (position, value) in array.elements.enumerated() {
+        var position = -1
+        for value in array.items {
+            position += 1
             switch element.content {
             case .value(let kind):
                 guard try write(.json(value), as: kind, to: &writer, &scratch) else {

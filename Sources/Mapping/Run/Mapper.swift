@@ -64,7 +64,7 @@ package final class Mapper {
     private func parse(
         _ text: UnsafeRawBufferPointer, with parser: JSONParser, _ what: String
     ) throws(MappingFailure) -> JSONValue {
-        do { return try parser.document(text) } catch { throw MappingFailure("\(what): \(error.reason)") }
+        do { return try parser.root(of: text) } catch { throw MappingFailure("\(what): \(error)") }
     }
 
     private func run(_ record: OpenedRecord, _ plan: MappingPlan) throws(MappingFailure) {
