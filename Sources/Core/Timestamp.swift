@@ -31,28 +31,29 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         let days = floorDivide(seconds, 86400)
         let ofDay = Int(seconds - days * 86400)
         let (year, month, day) = civil(fromDays: days)
-        func pad(_ value: Int, _ width: Int, _ bytes: inout [UInt8]) {
-            var divisor = 1
-            for _ in 1..<width { divisor *= 10 }
-            while divisor > 0 {
-                bytes.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
-                divisor /= 10
-            }
+        // Two digits at a time: this is written twice for every event.
+        func pair(_ value: Int, _ bytes: inout [UInt8]) {
+            let tens = value / 10
+            bytes.append(UInt8(truncatingIfNeeded: 48 + tens))
+            bytes.append(UInt8(truncatingIfNeeded: 48 + value - tens * 10))
         }
-        pad(year, 4, &bytes)
+        pair(year / 100, &bytes)
+        pair(year % 100, &bytes)
         bytes.append(UInt8(ascii: "-"))
-        pad(month, 2, &bytes)
+        pair(month, &bytes)
         bytes.append(UInt8(ascii: "-"))
-        pad(day, 2, &bytes)
+        pair(day, &bytes)
         bytes.append(UInt8(ascii: "T"))
-        pad(ofDay / 3600, 2, &bytes)
+        pair(ofDay / 3600, &bytes)
         bytes.append(UInt8(ascii: ":"))
-        pad(ofDay / 60 % 60, 2, &bytes)
+        pair(ofDay / 60 % 60, &bytes)
         bytes.append(UInt8(ascii: ":"))
-        pad(ofDay % 60, 2, &bytes)
+        pair(ofDay % 60, &bytes)
         if fraction {
+            let rest = Int(clamped - seconds * 1000)
             bytes.append(UInt8(ascii: "."))
-            pad(Int(clamped - seconds * 1000), 3, &bytes)
+            bytes.append(UInt8(truncatingIfNeeded: 48 + rest / 100))
+            pair(rest % 100, &bytes)
         }
         bytes.append(UInt8(ascii: "Z"))
     }

@@ -1,40 +1,19 @@
-// SHA-256 and HMAC-SHA256 by OpenSSL, with contexts that are reused from event to event.
+// SHA-256 and HMAC-SHA256 by OpenSSL.
 internal import COpenSSL
 
-/// A reusable SHA-256. One owner; not thread-safe.
-package final class SHA256Hasher {
-    private let context: OpaquePointer
-    private let algorithm: OpaquePointer
-
-    package init() {
-        guard let context = EVP_MD_CTX_new(), let algorithm = EVP_MD_fetch(nil, "SHA256", nil) else {
-            fatalError("OpenSSL has no SHA-256")
-        }
-        self.context = context
-        self.algorithm = algorithm
-    }
-
-    deinit {
-        EVP_MD_CTX_free(context)
-        EVP_MD_free(algorithm)
-    }
-
-    /// The first 12 bytes of the digest of `bytes`, as big-endian numbers: what an id is made of. Not generic and without
-    /// a closure, since it runs twice for every delivery.
-    package func prefix(of bytes: [UInt8]) -> (high: UInt64, low: UInt32) {
-        EVP_DigestInit_ex(context, algorithm, nil)
-        EVP_DigestUpdate(context, bytes, bytes.count)
-        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { digest in
-            EVP_DigestFinal_ex(context, digest.baseAddress?.assumingMemoryBound(to: UInt8.self), nil)
+package enum Digest {
+    /// The first 12 bytes of the SHA-256 of `bytes`, as big-endian numbers: what an id is made of. Not generic, without a
+    /// closure and without an allocation, since it runs twice for every delivery.
+    package static func prefix(of bytes: [UInt8]) -> (high: UInt64, low: UInt32) {
+        withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { digest in
+            copenssl_sha256(bytes, bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
             return (
                 UInt64(bigEndian: digest.load(as: UInt64.self)),
                 UInt32(bigEndian: digest.load(fromByteOffset: 8, as: UInt32.self))
             )
         }
     }
-}
 
-package enum Digest {
     package static func sha256(_ bytes: [UInt8]) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
         SHA256(bytes, bytes.count, &digest)

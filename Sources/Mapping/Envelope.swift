@@ -10,7 +10,29 @@ package enum Envelope: String, Sendable, CaseIterable {
     case confluentJSON = "confluent-json"
     /// What Debezium makes of an outbox table, through its event router or as a change event of the table.
     case debeziumOutbox = "debezium-outbox"
+}
+
+/// The envelopes that a mapping reads; asked for each record.
+struct EnvelopeSet: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    static let plain = EnvelopeSet(rawValue: 1)
+    static let cloudEvents = EnvelopeSet(rawValue: 2)
+    static let confluentJSON = EnvelopeSet(rawValue: 4)
+    static let debeziumOutbox = EnvelopeSet(rawValue: 8)
 
     /// Those that show in the record itself which they are: what a mapping file without `envelope` reads.
-    static let selfDescribing: Set<Envelope> = [.plain, .cloudEvents, .confluentJSON]
+    static let selfDescribing: EnvelopeSet = [.plain, .cloudEvents, .confluentJSON]
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(_ envelope: Envelope) {
+        self =
+            switch envelope {
+            case .plain: .plain
+            case .cloudEvents: .cloudEvents
+            case .confluentJSON: .confluentJSON
+            case .debeziumOutbox: .debeziumOutbox
+            }
+    }
 }

@@ -5,7 +5,7 @@ package final class MappingPlan: Sendable {
     package let topic: String
     /// The file's name without its folder, for the reasons of dead letters.
     package let file: String
-    let envelopes: Set<Envelope>
+    let envelopes: EnvelopeSet
     let attributes: Attributes
     /// Where a plain record, or a CloudEvent that carries one whole, has its payload.
     let payload: JSONPointer
@@ -17,7 +17,7 @@ package final class MappingPlan: Sendable {
     let slotCount: Int
 
     init(
-        topic: String, file: String, envelopes: Set<Envelope>, attributes: Attributes, payload: JSONPointer,
+        topic: String, file: String, envelopes: EnvelopeSet, attributes: Attributes, payload: JSONPointer,
         audience: Audience, ignore: [IgnorePattern], ignoresUnknown: Bool, events: [DomainEvent], slotCount: Int
     ) {
         self.topic = topic
@@ -46,16 +46,28 @@ package final class MappingPlan: Sendable {
     }
 
     /// A domain event type and the webhook events it becomes, each under its own conditions.
-    struct DomainEvent: Sendable {
+    final class DomainEvent: Sendable {
         let type: [UInt8]
         let outputs: [EventPlan]
+
+        init(type: [UInt8], outputs: [EventPlan]) {
+            self.type = type
+            self.outputs = outputs
+        }
     }
 
-    struct EventPlan: Sendable {
+    final class EventPlan: Sendable {
         let conditions: [Condition]
         let payloadPaths: PathTrie
         let rootPaths: PathTrie
         let content: Content
+
+        init(conditions: [Condition], payloadPaths: PathTrie, rootPaths: PathTrie, content: Content) {
+            self.conditions = conditions
+            self.payloadPaths = payloadPaths
+            self.rootPaths = rootPaths
+            self.content = content
+        }
 
         enum Content: Sendable {
             case fields(BodyHead, [FieldPlan])
@@ -109,7 +121,7 @@ package final class MappingPlan: Sendable {
 }
 
 /// One member of a payload.
-struct FieldPlan: Sendable {
+final class FieldPlan: Sendable {
     /// The key.
     let member: String
     /// The key with those of the objects around it, for reasons: `metadata.score`.
@@ -119,7 +131,15 @@ struct FieldPlan: Sendable {
     let source: Source
     let conditions: [Condition]
 
-    indirect enum Source: Sendable {
+    init(member: String, name: String, key: [UInt8], source: Source, conditions: [Condition]) {
+        self.member = member
+        self.name = name
+        self.key = key
+        self.source = source
+        self.conditions = conditions
+    }
+
+    enum Source: Sendable {
         case value(Locator, ValueKind, whenMissing: WhenMissing)
         /// JSON that stands in the file.
         case constant([UInt8])
@@ -143,11 +163,17 @@ struct FieldPlan: Sendable {
 }
 
 /// What each element of an array becomes.
-struct ElementPlan: Sendable {
+final class ElementPlan: Sendable {
     let paths: PathTrie
     /// The slots of its paths, emptied before each element.
     let slots: Range<Int>
     let content: Content
+
+    init(paths: PathTrie, slots: Range<Int>, content: Content) {
+        self.paths = paths
+        self.slots = slots
+        self.content = content
+    }
 
     enum Content: Sendable {
         case object([FieldPlan])
@@ -172,11 +198,17 @@ enum Place: Sendable, Equatable {
     }
 }
 
-/// A place, and where the walk over the record puts what it finds there.
-struct Locator: Sendable, Equatable {
+/// A place, and where the walk over the record puts what it finds there. A class, like the plans: copied for each field of
+/// each record, as a value it would count references to every part of its path.
+final class Locator: Sendable {
     let place: Place
     /// -1 for places that are not in the record's value.
     let slot: Int
+
+    init(place: Place, slot: Int) {
+        self.place = place
+        self.slot = slot
+    }
 }
 
 /// What must hold for an event or a member to be written.

@@ -1,6 +1,6 @@
 // What a value must be, and how it is written.
 
-indirect enum ValueKind: Sendable {
+enum ValueKind: Sendable {
     /// Whatever the record has, passed through.
     case any
     case string, integer, number, boolean

@@ -27,7 +27,6 @@ package final class Translator {
     private let view: RegistryView
     private let payloadBytes: Int
     private let mapper = Mapper()
-    private let hasher = SHA256Hasher()
     private var plans: [String: MappingPlan] = [:]
     private var version = 0
     private var identity: [UInt8] = []
@@ -123,7 +122,7 @@ package final class Translator {
         identity.append(0)
         webhook.append(to: &identity)
         identity.append(0)
-        let (high, low) = hasher.prefix(of: identity)
+        let (high, low) = Digest.prefix(of: identity)
         return DeliveryID(high: high, low: low)
     }
 }

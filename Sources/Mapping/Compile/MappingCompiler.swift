@@ -77,28 +77,28 @@ package struct MappingCompiler {
         topic.hasPrefix("{prefix}") ? prefix + topic.dropFirst("{prefix}".count) : topic
     }
 
-    private mutating func envelopes(_ value: JSONValue?) -> Set<Envelope> {
-        guard let value else { return Envelope.selfDescribing }
+    private mutating func envelopes(_ value: JSONValue?) -> EnvelopeSet {
+        guard let value else { return .selfDescribing }
         let names = value.string.map { [$0] } ?? value.stringArray ?? []
         let known = names.compactMap { Envelope(rawValue: $0) }
         guard !known.isEmpty, known.count == names.count else {
             fault(
                 "envelope",
                 "must be one of \(Envelope.allCases.map(\.rawValue).joined(separator: ", ")), or a list of them")
-            return Envelope.selfDescribing
+            return .selfDescribing
         }
-        var envelopes = Set(known)
-        if envelopes.contains(.debeziumOutbox), envelopes.count > 1 {
+        var envelopes = EnvelopeSet(known.map { EnvelopeSet($0) })
+        if envelopes.contains(.debeziumOutbox), envelopes != .debeziumOutbox {
             fault("envelope", "debezium-outbox stands alone, since its records do not show what they are")
         }
         // A frame needs something inside.
-        if envelopes == [.confluentJSON] { envelopes.insert(.plain) }
+        if envelopes == .confluentJSON { envelopes.insert(.plain) }
         return envelopes
     }
 
     /// A CloudEvent has its attributes by its own specification, and Debezium's event router has usual headers.
-    private mutating func attributes(_ root: JSONValue, _ envelopes: Set<Envelope>) -> MappingPlan.Attributes? {
-        let isOutbox = envelopes == [.debeziumOutbox]
+    private mutating func attributes(_ root: JSONValue, _ envelopes: EnvelopeSet) -> MappingPlan.Attributes? {
+        let isOutbox = envelopes == .debeziumOutbox
         let isNeeded = envelopes.contains(.plain)
         func usual(_ header: StaticString) -> Place? { isOutbox ? .header(Array("\(header)".utf8)) : nil }
         let type = place(root["type"], at: "type", isNeeded: isNeeded) ?? usual("eventType")
@@ -114,7 +114,7 @@ package struct MappingCompiler {
         return pointer(value, at: "payload") ?? usual
     }
 
-    private mutating func audience(_ value: JSONValue?, _ envelopes: Set<Envelope>) -> MappingPlan.Audience? {
+    private mutating func audience(_ value: JSONValue?, _ envelopes: EnvelopeSet) -> MappingPlan.Audience? {
         guard let value else {
             fault(
                 "audience",

@@ -59,11 +59,13 @@ struct EnvelopeReader {
 
     // MARK: CloudEvents 1.0
 
+    private static let specversion = Array("specversion".utf8)
+
     private func isStructuredCloudEvent(_ root: JSONValue) -> Bool {
         if let type = record.header("content-type"), type.starts(with: "application/cloudevents+json".utf8) {
             return true
         }
-        return root["specversion"]?.stringBytes != nil
+        return Self.specversion.withUnsafeBytes { root.member($0) }?.stringBytes != nil
     }
 
     private func structuredCloudEvent(_ root: JSONValue) throws(MappingFailure) -> OpenedRecord {

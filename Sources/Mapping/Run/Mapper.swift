@@ -9,7 +9,6 @@ package final class Mapper {
     private let parser = JSONParser()
     /// For JSON inside a string, while the record around it is in use.
     private let innerParser = JSONParser()
-    private let hasher = SHA256Hasher()
     private var identity: [UInt8] = []
     private var writer = JSONWriter(reserving: 4096)
     private var scratch = FieldScratch()
@@ -192,7 +191,7 @@ package final class Mapper {
         identity.append(contentsOf: webhookType.utf8)
         identity.append(0)
         appendDigits(Int64(index))
-        let (high, low) = hasher.prefix(of: identity)
+        let (high, low) = Digest.prefix(of: identity)
         return EventID(high: high, low: low)
     }
 
