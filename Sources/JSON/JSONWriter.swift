@@ -120,7 +120,8 @@ package struct JSONWriter {
         if !isExact { bytes.append(UInt8(ascii: "\"")) }
     }
 
-    /// A number in ECMAScript's shortest form (`Number::toString`). Must be finite.
+    /// A number in ECMAScript's shortest form (`Number::toString`). Must be finite. From 2^53 up to 10^21 that looks like an
+    /// integer: a fixed point for JavaScript, but ``JSONParser`` would take it for an exact one, or for one beyond 64 bits.
     package mutating func number(_ value: Double) {
         precondition(value.isFinite, "JSON has no infinity and no NaN")
         separate()

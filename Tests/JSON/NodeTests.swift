@@ -10,7 +10,7 @@ import Testing
         'use strict';
         const departures = new Set(process.argv[1].split(','));
         const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-        const token = /"(?:[^"\\]|\\[^])*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+        const token = /"(?:[^"\\]|\\[^])*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
         const faults = [];
         let count = 0, refused = 0, departed = 0;
         // An integer that JavaScript would round stands as a string in what is written.
