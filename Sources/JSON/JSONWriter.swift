@@ -1,10 +1,11 @@
 // Writes JSON exactly as `JSON.stringify` would, so that a body is a fixed point of `JSON.stringify(JSON.parse(body))`:
-// the documentation's Express example verifies signatures over what it re-serialises.
-internal import CSimdJSON
+// the documentation's Express example verifies signatures over what it re-serialises. Text and numbers:
+// JSONWriter+Text.swift, JSONWriter+Numbers.swift.
 
-/// Appends JSON to a byte buffer that its owner reuses. Commas are set by the writer; nesting is the caller's to balance.
+/// Appends JSON to a byte buffer that its owner reuses; once that has grown, writing allocates nothing. Commas are set by
+/// the writer; nesting is the caller's to balance.
 package struct JSONWriter {
-    package private(set) var bytes: [UInt8] = []
+    package internal(set) var bytes: [UInt8] = []
     private var needsComma = false
 
     package init(reserving capacity: Int = 512) { bytes.reserveCapacity(capacity) }
@@ -43,18 +44,18 @@ package struct JSONWriter {
         needsComma = true
     }
 
+    /// A key that needs no escape.
     package mutating func key(_ name: StaticString) {
         separate()
         bytes.append(UInt8(ascii: "\""))
-        name.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
+        append(name)
+        append("\":")
         needsComma = false
     }
 
     package mutating func key(_ name: UnsafeRawBufferPointer) {
         separate()
-        quoted(name)
+        appendQuoted(name)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
@@ -84,8 +85,7 @@ package struct JSONWriter {
         needsComma = false
     }
 
-    /// A value that is JSON already.
-    package mutating func raw(_ json: some Sequence<UInt8>) {
+    package mutating func raw(_ json: UnsafeRawBufferPointer) {
         separate()
         bytes.append(contentsOf: json)
     }
@@ -94,13 +94,12 @@ package struct JSONWriter {
 
     package mutating func null() {
         separate()
-        bytes.append(contentsOf: [UInt8(ascii: "n"), UInt8(ascii: "u"), UInt8(ascii: "l"), UInt8(ascii: "l")])
+        append("null")
     }
 
     package mutating func boolean(_ value: Bool) {
         separate()
-        let text: StaticString = value ? "true" : "false"
-        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+        append(value ? "true" : "false")
     }
 
     package mutating func string(_ value: String) {
@@ -108,182 +107,92 @@ package struct JSONWriter {
         value.withUTF8 { string(UnsafeRawBufferPointer($0)) }
     }
 
+    /// - Parameter value: UTF-8; what is not would make the body no JSON.
     package mutating func string(_ value: UnsafeRawBufferPointer) {
         separate()
-        quoted(value)
+        appendQuoted(value)
     }
 
-    /// An integer; beyond ±(2^53 − 1) JavaScript would round it, so it is written as a string.
+    /// An integer of at most 64 bits; beyond ±(2^53 − 1) JavaScript would round it, so it is written as a string.
+    @inlinable
     package mutating func integer(_ value: some BinaryInteger) {
-        separate()
-        let exact = value.magnitude <= 9_007_199_254_740_991
-        if !exact { bytes.append(UInt8(ascii: "\"")) }
-        digits(UInt64(clamping: value.magnitude), negative: value < 0)
-        if !exact { bytes.append(UInt8(ascii: "\"")) }
+        integer(magnitude: UInt64(value.magnitude), isNegative: value < 0)
     }
 
-    /// A number in ECMAScript's shortest form (`Number::toString`). Must be finite.
+    package mutating func integer(magnitude: UInt64, isNegative: Bool) {
+        separate()
+        let isExact = magnitude <= 9_007_199_254_740_991
+        if !isExact { bytes.append(UInt8(ascii: "\"")) }
+        appendDigits(magnitude, isNegative: isNegative)
+        if !isExact { bytes.append(UInt8(ascii: "\"")) }
+    }
+
+    /// A number in ECMAScript's shortest form (`Number::toString`). Must be finite. From 2^53 up to 10^21 that looks like an
+    /// integer: a fixed point for JavaScript, but ``JSONParser`` would take it for an exact one, or for one beyond 64 bits.
     package mutating func number(_ value: Double) {
         precondition(value.isFinite, "JSON has no infinity and no NaN")
         separate()
-        appendECMAScript(value)
+        appendNumber(value)
     }
 
     /// A parsed value, copied with the same rules. Keys that look like array indices come first, ascending, as
-    /// JavaScript would put them.
+    /// JavaScript would put them. Its depth is what the parser allowed.
     package mutating func value(_ value: JSONValue) {
         switch value.kind {
         case .null: null()
         case .boolean: boolean(value.bool == true)
-        case .string: string(value.stringBytes!)
+        case .string: string(value.text)
         case .integer:
-            if let signed = value.int64 { integer(signed) } else { integer(value.uint64!) }
+            if let magnitude = value.uint64 {
+                integer(magnitude: magnitude, isNegative: false)
+            } else {
+                integer(magnitude: value.int64!.magnitude, isNegative: true)
+            }
         case .number: number(value.double!)
         case .array:
             beginArray()
-            value.forEachElement { self.value($0) }
+            for item in value.items { self.value(item) }
             endArray()
-        case .object: object(value)
+        case .object:
+            beginObject()
+            let hasIndices = value.members.contains { arrayIndex($0.key) != nil }
+            if hasIndices { indexedMembers(of: value) }
+            for (key, member) in value.members where !hasIndices || arrayIndex(key) == nil {
+                self.key(key)
+                self.value(member)
+            }
+            endObject()
         }
     }
 
-    private mutating func object(_ object: JSONValue) {
-        beginObject()
-        var indexed: [(UInt32, JSONValue)] = []
-        object.forEachMember { key, value in
+    /// Allocates, which only an object with such keys costs.
+    private mutating func indexedMembers(of object: JSONValue) {
+        var indexed: [(index: UInt32, value: JSONValue)] = []
+        for (key, value) in object.members {
             if let index = arrayIndex(key) { indexed.append((index, value)) }
         }
-        if !indexed.isEmpty {
-            indexed.sort { $0.0 < $1.0 }
-            for (index, value) in indexed {
-                separate()
-                bytes.append(UInt8(ascii: "\""))
-                digits(UInt64(index), negative: false)
-                bytes.append(contentsOf: [UInt8(ascii: "\""), UInt8(ascii: ":")])
-                needsComma = false
-                self.value(value)
-            }
-        }
-        object.forEachMember { key, value in
-            if !indexed.isEmpty, arrayIndex(key) != nil { return }
-            self.key(key)
+        indexed.sort { $0.index < $1.index }
+        for (index, value) in indexed {
+            separate()
+            bytes.append(UInt8(ascii: "\""))
+            appendDigits(UInt64(index), isNegative: false)
+            append("\":")
+            needsComma = false
             self.value(value)
-        }
-        endObject()
-    }
-
-    // MARK: Text
-
-    private mutating func quoted(_ value: UnsafeRawBufferPointer) {
-        bytes.append(UInt8(ascii: "\""))
-        var start = 0
-        for position in 0..<value.count {
-            let byte = value[position]
-            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
-            bytes.append(contentsOf: value[start..<position])
-            start = position + 1
-            escape(byte)
-        }
-        bytes.append(contentsOf: value[start...])
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    private mutating func escape(_ byte: UInt8) {
-        bytes.append(UInt8(ascii: "\\"))
-        switch byte {
-        case 0x08: bytes.append(UInt8(ascii: "b"))
-        case 0x0C: bytes.append(UInt8(ascii: "f"))
-        case 0x0A: bytes.append(UInt8(ascii: "n"))
-        case 0x0D: bytes.append(UInt8(ascii: "r"))
-        case 0x09: bytes.append(UInt8(ascii: "t"))
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
-        default:
-            let hex: StaticString = "0123456789abcdef"
-            bytes.append(contentsOf: [UInt8(ascii: "u"), UInt8(ascii: "0"), UInt8(ascii: "0")])
-            bytes.append(hex.utf8Start[Int(byte >> 4)])
-            bytes.append(hex.utf8Start[Int(byte & 15)])
-        }
-    }
-
-    // MARK: Numbers
-
-    private mutating func digits(_ magnitude: UInt64, negative: Bool) {
-        if negative, magnitude != 0 { bytes.append(UInt8(ascii: "-")) }
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { room in
-            var rest = magnitude
-            var start = 20
-            repeat {
-                start -= 1
-                room[start] = UInt8(ascii: "0") + UInt8(rest % 10)
-                rest /= 10
-            } while rest > 0
-            bytes.append(contentsOf: room[start...])
-        }
-    }
-
-    /// ECMA-262 Number::toString: digits d1…dk and exponent n where value = 0.d1…dk × 10^n.
-    private mutating func appendECMAScript(_ value: Double) {
-        if value == 0 {  // also −0
-            bytes.append(UInt8(ascii: "0"))
-            return
-        }
-        if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { text in
-            let length = csimdjson_shortest_digits(value.magnitude, text.baseAddress!)
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { significant in
-                var count = 0
-                var position = 0
-                while position < length, text[position] != CChar(UInt8(ascii: "e")) {
-                    if text[position] != CChar(UInt8(ascii: ".")) {
-                        significant[count] = UInt8(bitPattern: text[position])
-                        count += 1
-                    }
-                    position += 1
-                }
-                var exponent = 0
-                let negative = text[position + 1] == CChar(UInt8(ascii: "-"))
-                for index in (position + 2)..<length { exponent = exponent * 10 + Int(text[index]) - 48 }
-                place(
-                    UnsafeBufferPointer(rebasing: significant[..<count]),
-                    pointAfter: (negative ? -exponent : exponent) + 1)
-            }
-        }
-    }
-
-    private mutating func place(_ significant: UnsafeBufferPointer<UInt8>, pointAfter point: Int) {
-        let count = significant.count
-        let zero = UInt8(ascii: "0")
-        if count <= point, point <= 21 {
-            bytes.append(contentsOf: significant)
-            bytes.append(contentsOf: repeatElement(zero, count: point - count))
-        } else if 0 < point, point <= 21 {
-            bytes.append(contentsOf: significant[..<point])
-            bytes.append(UInt8(ascii: "."))
-            bytes.append(contentsOf: significant[point...])
-        } else if -6 < point, point <= 0 {
-            bytes.append(contentsOf: [zero, UInt8(ascii: ".")])
-            bytes.append(contentsOf: repeatElement(zero, count: -point))
-            bytes.append(contentsOf: significant)
-        } else {
-            bytes.append(significant[0])
-            if count > 1 {
-                bytes.append(UInt8(ascii: "."))
-                bytes.append(contentsOf: significant[1...])
-            }
-            bytes.append(UInt8(ascii: "e"))
-            bytes.append(UInt8(ascii: point - 1 < 0 ? "-" : "+"))
-            digits(UInt64((point - 1).magnitude), negative: false)
         }
     }
 }
 
 /// The number a property name stands for when JavaScript would order it as an array index (0…2^32 − 2, no leading zero).
 private func arrayIndex(_ key: UnsafeRawBufferPointer) -> UInt32? {
-    guard key.count > 0, key.count <= 10, !(key.count > 1 && key[0] == UInt8(ascii: "0")) else { return nil }
+    guard let first = key.first, first &- UInt8(ascii: "0") <= 9, key.count <= 10,
+        key.count == 1 || first != UInt8(ascii: "0")
+    else { return nil }
     var value: UInt64 = 0
     for byte in key {
-        guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-        value = value * 10 + UInt64(byte - UInt8(ascii: "0"))
+        let digit = byte &- UInt8(ascii: "0")
+        guard digit <= 9 else { return nil }
+        value = value * 10 + UInt64(digit)
     }
     return value < 4_294_967_295 ? UInt32(value) : nil
 }
@@ -301,6 +210,7 @@ extension JSONWriter {
         if let value { string(value) } else { null() }
     }
 
+    @inlinable
     package mutating func field(_ name: StaticString, _ value: some BinaryInteger) {
         key(name)
         integer(value)
