@@ -33,6 +33,7 @@ import Testing
     @Test func `nothing set is the defaults`() throws {
         var settings = try load().settings
         settings.mappingsFolder = ""
+        settings.schemasFolder = ""
         #expect(settings == Settings())
     }
 

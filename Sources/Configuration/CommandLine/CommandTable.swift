@@ -143,13 +143,10 @@ enum CommandTable {
         details: """
             Reads one domain record from stdin and writes the body to stdout, exactly as it would be posted. Where the record
             cannot be mapped the reason goes to stderr, as it would into its dead letter: exit code 1. A record that the
-            mapping passes over writes nothing, and one that becomes several events a line for each.
+            mapping passes over writes nothing, and one that becomes several events a line for each. What comes in headers, as
+            in a binary CloudEvent, is given by --header: ce_type=ModuleCompleted.
             """,
-        example: """
-            webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules < record.json
-            webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules \\
-              --header ce_specversion=1.0 --header ce_type=ModuleCompleted --header ce_id=1 --header ce_source=/lms < data.json
-            """,
+        example: "webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules < record.json",
         options: [
             .config, .topic,
             CommandOption(
