@@ -65,12 +65,12 @@ def sample(event_type, account=None, event_id=None):
     return record
 
 
-def leaves(value, path=()):
-    """The paths of everything in nested objects that is no object itself, and of the objects."""
+def members(value, path=()):
+    """The path of each member of nested objects, inner objects and what is in them."""
     for name, inner in value.items():
         yield (*path, name)
         if isinstance(inner, dict):
-            yield from leaves(inner, (*path, name))
+            yield from members(inner, (*path, name))
 
 
 # MARK: The description of the topics
