@@ -65,12 +65,14 @@ def sample(event_type, account=None, event_id=None):
     return record
 
 
-def leaves(value, path=()):
-    """The paths of everything in nested objects that is no object itself, and of the objects."""
-    for name, inner in value.items():
-        yield (*path, name)
-        if isinstance(inner, dict):
-            yield from leaves(inner, (*path, name))
+def fields(record):
+    """The path of each field of the entities in a domain record: /payload/user/id, not /payload/user."""
+    def within(value, path):
+        for name, inner in value.items():
+            is_entity = isinstance(inner, dict) and len(path) < 2
+            yield from within(inner, (*path, name)) if is_entity else [(*path, name)]
+
+    return [path for path in within(record, ()) if path[0] not in ("eventId", "eventType", "occurredAt", "accountId")]
 
 
 # MARK: The description of the topics
