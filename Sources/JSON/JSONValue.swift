@@ -1,12 +1,13 @@
 // A parsed JSON value, as a position on simdjson's tape: no copy, no String, no dictionary. Inlinable throughout: the
-// translation of a record is a walk over it from another module.
+// translation of a record is a walk over it from another module. Public for that alone: of what is `package`, Swift 6.3 inlines
+// nothing across modules, and a walk over members took four times as long.
 //
 // Word layout (simdjson's doc/tape.md): the top 8 bits are a type character, the low 56 a payload. Containers carry
 // the index behind their end, strings an offset into the string buffer (4-byte length, bytes, NUL), numbers a second word.
 
 /// A value inside a document. Valid only inside the closure of ``JSONParser/parse(_:padded:_:)`` that handed it out, or
 /// until the next parse after ``JSONParser/root(of:padded:)``.
-package struct JSONValue {
+public struct JSONValue {
     @usableFromInline let tape: UnsafePointer<UInt64>
     @usableFromInline let strings: UnsafePointer<UInt8>
     @usableFromInline let index: Int
@@ -18,14 +19,14 @@ package struct JSONValue {
         self.index = index
     }
 
-    package enum Kind: String, Sendable {
+    public enum Kind: String, Sendable {
         case object, array, string, integer, number, boolean, null
     }
 
     @inlinable var tag: UInt8 { UInt8(truncatingIfNeeded: tape[index] >> 56) }
     @inlinable var payload: Int { Int(truncatingIfNeeded: tape[index] & 0x00FF_FFFF_FFFF_FFFF) }
 
-    @inlinable package var kind: Kind {
+    @inlinable public var kind: Kind {
         switch tag {
         case UInt8(ascii: "{"): .object
         case UInt8(ascii: "["): .array
@@ -37,14 +38,14 @@ package struct JSONValue {
         }
     }
 
-    @inlinable package var isNull: Bool { tag == UInt8(ascii: "n") }
-    @inlinable package var isObject: Bool { tag == UInt8(ascii: "{") }
-    @inlinable package var isArray: Bool { tag == UInt8(ascii: "[") }
+    @inlinable public var isNull: Bool { tag == UInt8(ascii: "n") }
+    @inlinable public var isObject: Bool { tag == UInt8(ascii: "{") }
+    @inlinable public var isArray: Bool { tag == UInt8(ascii: "[") }
 
     // MARK: Scalars
 
     /// The UTF-8 bytes of a string, unescaped; nil for any other kind.
-    @inlinable package var stringBytes: UnsafeRawBufferPointer? {
+    @inlinable public var stringBytes: UnsafeRawBufferPointer? {
         guard tag == UInt8(ascii: "\"") else { return nil }
         return text
     }
@@ -56,12 +57,12 @@ package struct JSONValue {
         return UnsafeRawBufferPointer(start: start + 4, count: length)
     }
 
-    @inlinable package var string: String? {
+    @inlinable public var string: String? {
         stringBytes.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The integer, when the document wrote one without fraction or exponent and it fits; nil otherwise.
-    @inlinable package var int64: Int64? {
+    @inlinable public var int64: Int64? {
         switch tag {
         case UInt8(ascii: "l"): Int64(bitPattern: tape[index + 1])
         case UInt8(ascii: "u"): Int64(exactly: tape[index + 1])
@@ -69,10 +70,10 @@ package struct JSONValue {
         }
     }
 
-    @inlinable package var int: Int? { int64.map { Int($0) } }
+    @inlinable public var int: Int? { int64.map { Int($0) } }
 
     /// An integer that is not negative, also one above Int64's range; nil otherwise.
-    @inlinable package var uint64: UInt64? {
+    @inlinable public var uint64: UInt64? {
         switch tag {
         case UInt8(ascii: "u"): tape[index + 1]
         case UInt8(ascii: "l"): UInt64(exactly: Int64(bitPattern: tape[index + 1]))
@@ -81,7 +82,7 @@ package struct JSONValue {
     }
 
     /// Any number as a double; nil when it is not a number.
-    @inlinable package var double: Double? {
+    @inlinable public var double: Double? {
         switch tag {
         case UInt8(ascii: "d"): Double(bitPattern: tape[index + 1])
         case UInt8(ascii: "l"): Double(Int64(bitPattern: tape[index + 1]))
@@ -90,7 +91,7 @@ package struct JSONValue {
         }
     }
 
-    @inlinable package var bool: Bool? {
+    @inlinable public var bool: Bool? {
         switch tag {
         case UInt8(ascii: "t"): true
         case UInt8(ascii: "f"): false
@@ -113,19 +114,19 @@ package struct JSONValue {
     func at(_ index: Int) -> JSONValue { JSONValue(tape: tape, strings: strings, index: index) }
 
     /// The members of an object, in source order, for a loop without closure or allocation. None for any other kind.
-    @inlinable package var members: JSONMembers {
+    @inlinable public var members: JSONMembers {
         isObject
             ? JSONMembers(root: self, position: index + 1, end: next - 1) : JSONMembers(root: self, position: 0, end: 0)
     }
 
     /// The elements of an array, in order. None for any other kind.
-    @inlinable package var items: JSONItems {
+    @inlinable public var items: JSONItems {
         isArray ? JSONItems(root: self, position: index + 1, end: next - 1) : JSONItems(root: self, position: 0, end: 0)
     }
 
     /// The member of an object with this key; nil when there is none or this is no object.
     @inlinable
-    package func member(_ key: UnsafeRawBufferPointer) -> JSONValue? {
+    public func member(_ key: UnsafeRawBufferPointer) -> JSONValue? {
         guard isObject else { return nil }
         let end = next - 1
         var position = index + 1
@@ -138,14 +139,14 @@ package struct JSONValue {
     }
 
     @inlinable
-    package subscript(_ key: String) -> JSONValue? {
+    public subscript(_ key: String) -> JSONValue? {
         var key = key
         return key.withUTF8 { member(UnsafeRawBufferPointer($0)) }
     }
 
     /// The element of an array at a position; nil when there is none or this is no array.
     @inlinable
-    package func element(_ wanted: Int) -> JSONValue? {
+    public func element(_ wanted: Int) -> JSONValue? {
         var count = 0
         for value in items {
             if count == wanted { return value }
@@ -156,20 +157,20 @@ package struct JSONValue {
 
     /// Calls `body` with each key and value of an object, in source order.
     @inlinable
-    package func forEachMember(_ body: (UnsafeRawBufferPointer, JSONValue) throws -> Void) rethrows {
+    public func forEachMember(_ body: (UnsafeRawBufferPointer, JSONValue) throws -> Void) rethrows {
         for (key, value) in members { try body(key, value) }
     }
 
     /// Calls `body` with each element of an array, in order.
     @inlinable
-    package func forEachElement(_ body: (JSONValue) throws -> Void) rethrows {
+    public func forEachElement(_ body: (JSONValue) throws -> Void) rethrows {
         for value in items { try body(value) }
     }
 
-    package var elements: [JSONValue] { Array(items) }
+    public var elements: [JSONValue] { Array(items) }
 
     /// Every element as a string, or nil when this is no array of strings.
-    package var stringArray: [String]? {
+    public var stringArray: [String]? {
         guard isArray else { return nil }
         var all: [String] = []
         for value in items {
@@ -181,7 +182,7 @@ package struct JSONValue {
 }
 
 /// The keys and values of an object; as long valid as the value it came from.
-package struct JSONMembers: Sequence, IteratorProtocol {
+public struct JSONMembers: Sequence, IteratorProtocol {
     @usableFromInline let root: JSONValue
     @usableFromInline var position: Int
     @usableFromInline let end: Int
@@ -194,7 +195,7 @@ package struct JSONMembers: Sequence, IteratorProtocol {
     }
 
     @inlinable
-    package mutating func next() -> (key: UnsafeRawBufferPointer, value: JSONValue)? {
+    public mutating func next() -> (key: UnsafeRawBufferPointer, value: JSONValue)? {
         guard position < end else { return nil }
         let key = root.at(position).text
         let value = root.at(position + 1)
@@ -204,7 +205,7 @@ package struct JSONMembers: Sequence, IteratorProtocol {
 }
 
 /// The elements of an array; as long valid as the value it came from.
-package struct JSONItems: Sequence, IteratorProtocol {
+public struct JSONItems: Sequence, IteratorProtocol {
     @usableFromInline let root: JSONValue
     @usableFromInline var position: Int
     @usableFromInline let end: Int
@@ -217,7 +218,7 @@ package struct JSONItems: Sequence, IteratorProtocol {
     }
 
     @inlinable
-    package mutating func next() -> JSONValue? {
+    public mutating func next() -> JSONValue? {
         guard position < end else { return nil }
         let value = root.at(position)
         position = value.next
@@ -227,7 +228,7 @@ package struct JSONItems: Sequence, IteratorProtocol {
 
 /// Whether two buffers hold the same bytes: eight at a time, which beats a call of `memcmp` for keys.
 @inlinable
-package func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+public func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     let count = left.count
     guard count == right.count, let one = left.baseAddress, let other = right.baseAddress else {
         return count == 0 && right.isEmpty

@@ -2,36 +2,52 @@
 // where JSON has one, else as \u00xx in lower case. U+007F, U+2028 and all else stand as they are.
 
 extension JSONWriter {
-    mutating func append(_ text: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    mutating func appendQuoted(_ text: UnsafeRawBufferPointer) {
-        bytes.append(UInt8(ascii: "\""))
-        var start = 0
-        while true {
-            let special = firstToEscape(in: text, from: start)
-            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[start..<special]))
-            guard special < text.count else { break }
-            appendEscaped(text[special])
-            start = special + 1
+    mutating func quoted(_ text: UnsafeRawBufferPointer, isKey: Bool) {
+        var special = firstToEscape(in: text, from: 0)
+        guard special < text.count else { return plain(text, isKey: isKey) }
+        put(atMost: 1, commaNext: !isKey) { room in
+            room[0] = UInt8(ascii: "\"")
+            return 1
         }
-        bytes.append(UInt8(ascii: "\""))
+        var start = 0
+        while special < text.count {
+            add(UnsafeRawBufferPointer(rebasing: text[start..<special]))
+            addEscaped(text[special])
+            start = special + 1
+            special = firstToEscape(in: text, from: start)
+        }
+        add(UnsafeRawBufferPointer(rebasing: text[start...]))
+        add(isKey ? "\":" : "\"")
     }
 
-    private mutating func appendEscaped(_ byte: UInt8) {
+    /// Text without anything to escape.
+    mutating func plain(_ text: UnsafeRawBufferPointer, isKey: Bool) {
+        let count = text.count
+        put(atMost: count + 3, commaNext: !isKey) { room in
+            room[0] = UInt8(ascii: "\"")
+            UnsafeMutableRawBufferPointer(start: room + 1, count: count).copyMemory(from: text)
+            room[count + 1] = UInt8(ascii: "\"")
+            guard isKey else { return count + 2 }
+            room[count + 2] = UInt8(ascii: ":")
+            return count + 3
+        }
+    }
+
+    private mutating func add(_ text: StaticString) { text.withUTF8Buffer { add(UnsafeRawBufferPointer($0)) } }
+
+    private mutating func addEscaped(_ byte: UInt8) {
         switch byte {
-        case 0x08: append("\\b")
-        case 0x0C: append("\\f")
-        case 0x0A: append("\\n")
-        case 0x0D: append("\\r")
-        case 0x09: append("\\t")
-        case UInt8(ascii: "\""): append("\\\"")
-        case UInt8(ascii: "\\"): append("\\\\")
+        case 0x08: add("\\b")
+        case 0x0C: add("\\f")
+        case 0x0A: add("\\n")
+        case 0x0D: add("\\r")
+        case 0x09: add("\\t")
+        case UInt8(ascii: "\""): add("\\\"")
+        case UInt8(ascii: "\\"): add("\\\\")
         default:
-            append(byte < 0x10 ? "\\u000" : "\\u001")
-            let digit = byte & 15
-            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            add(byte < 0x10 ? "\\u000" : "\\u001")
+            let digits: StaticString = "0123456789abcdef"
+            add(UnsafeRawBufferPointer(start: digits.utf8Start + Int(byte & 15), count: 1))
         }
     }
 }

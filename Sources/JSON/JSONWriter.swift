@@ -4,8 +4,8 @@
 
 /// Appends JSON to a byte buffer that its owner reuses; once that has grown, writing allocates nothing. Commas are set by
 /// the writer; nesting is the caller's to balance.
-package struct JSONWriter {
-    package internal(set) var bytes: [UInt8] = []
+public struct JSONWriter {
+    package private(set) var bytes: [UInt8] = []
     private var needsComma = false
 
     package init(reserving capacity: Int = 512) { bytes.reserveCapacity(capacity) }
@@ -15,50 +15,57 @@ package struct JSONWriter {
         needsComma = false
     }
 
+    /// Puts a comma where one is due and then what `fill` writes at the pointer: at most `most` bytes, of which it returns
+    /// the number. One check of the array's room for both, instead of one a byte.
+    @inline(__always)
+    mutating func put(
+        atMost most: Int, commaNext: Bool = true, _ fill: (UnsafeMutablePointer<UInt8>) -> Int
+    ) {
+        let comma = needsComma ? 1 : 0
+        needsComma = commaNext
+        bytes.append(addingCapacity: most + 1) { span in
+            span.withUnsafeMutableBufferPointer { room, count in
+                guard let start = room.baseAddress else { return }
+                start.pointee = UInt8(ascii: ",")
+                count = comma + fill(start + comma)
+            }
+        }
+    }
+
+    /// More of what ``put(atMost:commaNext:_:)`` began.
+    mutating func add(_ more: UnsafeRawBufferPointer) { bytes.append(contentsOf: more) }
+
     // MARK: Structure
 
-    private mutating func separate() {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
-        needsComma = true
+    private mutating func begin(_ bracket: Unicode.Scalar) {
+        put(atMost: 1, commaNext: false) { room in
+            room.pointee = UInt8(ascii: bracket)
+            return 1
+        }
     }
 
-    package mutating func beginObject() {
-        separate()
-        bytes.append(UInt8(ascii: "{"))
-        needsComma = false
-    }
+    package mutating func beginObject() { begin("{") }
 
     package mutating func endObject() {
-        bytes.append(UInt8(ascii: "}"))
+        needsComma = false
+        begin("}")
         needsComma = true
     }
 
-    package mutating func beginArray() {
-        separate()
-        bytes.append(UInt8(ascii: "["))
-        needsComma = false
-    }
+    package mutating func beginArray() { begin("[") }
 
     package mutating func endArray() {
-        bytes.append(UInt8(ascii: "]"))
+        needsComma = false
+        begin("]")
         needsComma = true
     }
 
     /// A key that needs no escape.
-    package mutating func key(_ name: StaticString) {
-        separate()
-        bytes.append(UInt8(ascii: "\""))
-        append(name)
-        append("\":")
-        needsComma = false
+    public mutating func key(_ name: StaticString) {
+        name.withUTF8Buffer { plain(UnsafeRawBufferPointer($0), isKey: true) }
     }
 
-    package mutating func key(_ name: UnsafeRawBufferPointer) {
-        separate()
-        appendQuoted(name)
-        bytes.append(UInt8(ascii: ":"))
-        needsComma = false
-    }
+    package mutating func key(_ name: UnsafeRawBufferPointer) { quoted(name, isKey: true) }
 
     package mutating func key(_ name: String) {
         var name = name
@@ -67,16 +74,11 @@ package struct JSONWriter {
 
     /// A key that was written with its quotes and colon before, for instance at start.
     package mutating func key(prepared: [UInt8]) {
-        separate()
-        bytes.append(contentsOf: prepared)
-        needsComma = false
+        prepared.withUnsafeBytes { copy($0, commaNext: false) }
     }
 
     /// A value that is JSON already.
-    package mutating func raw(_ json: [UInt8]) {
-        separate()
-        bytes.append(contentsOf: json)
-    }
+    package mutating func raw(_ json: [UInt8]) { json.withUnsafeBytes { copy($0) } }
 
     /// Begins a new document behind what is there with a text that ends where its first member is to stand, such as
     /// `{"id":"1","data":{`. The caller closes what it opens.
@@ -85,22 +87,22 @@ package struct JSONWriter {
         needsComma = false
     }
 
-    package mutating func raw(_ json: UnsafeRawBufferPointer) {
-        separate()
-        bytes.append(contentsOf: json)
+    package mutating func raw(_ json: UnsafeRawBufferPointer) { copy(json) }
+
+    private mutating func copy(_ json: UnsafeRawBufferPointer, commaNext: Bool = true) {
+        put(atMost: json.count, commaNext: commaNext) { room in
+            UnsafeMutableRawBufferPointer(start: room, count: json.count).copyMemory(from: json)
+            return json.count
+        }
     }
 
     // MARK: Values
 
-    package mutating func null() {
-        separate()
-        append("null")
-    }
+    package mutating func null() { word("null") }
 
-    package mutating func boolean(_ value: Bool) {
-        separate()
-        append(value ? "true" : "false")
-    }
+    package mutating func boolean(_ value: Bool) { word(value ? "true" : "false") }
+
+    private mutating func word(_ word: StaticString) { word.withUTF8Buffer { copy(UnsafeRawBufferPointer($0)) } }
 
     package mutating func string(_ value: String) {
         var value = value
@@ -108,31 +110,32 @@ package struct JSONWriter {
     }
 
     /// - Parameter value: UTF-8; what is not would make the body no JSON.
-    package mutating func string(_ value: UnsafeRawBufferPointer) {
-        separate()
-        appendQuoted(value)
-    }
+    package mutating func string(_ value: UnsafeRawBufferPointer) { quoted(value, isKey: false) }
 
     /// An integer of at most 64 bits; beyond ±(2^53 − 1) JavaScript would round it, so it is written as a string.
+    /// Public, like the type, so that this is inlined where it is called (see JSONValue.swift) and never runs generic.
     @inlinable
-    package mutating func integer(_ value: some BinaryInteger) {
+    public mutating func integer(_ value: some BinaryInteger) {
         integer(magnitude: UInt64(value.magnitude), isNegative: value < 0)
     }
 
-    package mutating func integer(magnitude: UInt64, isNegative: Bool) {
-        separate()
-        let isExact = magnitude <= 9_007_199_254_740_991
-        if !isExact { bytes.append(UInt8(ascii: "\"")) }
-        appendDigits(magnitude, isNegative: isNegative)
-        if !isExact { bytes.append(UInt8(ascii: "\"")) }
+    public mutating func integer(magnitude: UInt64, isNegative: Bool) {
+        put(atMost: 23) { room in
+            guard magnitude > 9_007_199_254_740_991 else {
+                return writeDigits(magnitude, isNegative: isNegative, to: room)
+            }
+            room[0] = UInt8(ascii: "\"")
+            let count = writeDigits(magnitude, isNegative: isNegative, to: room + 1)
+            room[count + 1] = UInt8(ascii: "\"")
+            return count + 2
+        }
     }
 
     /// A number in ECMAScript's shortest form (`Number::toString`). Must be finite. From 2^53 up to 10^21 that looks like an
     /// integer: a fixed point for JavaScript, but ``JSONParser`` would take it for an exact one, or for one beyond 64 bits.
     package mutating func number(_ value: Double) {
         precondition(value.isFinite, "JSON has no infinity and no NaN")
-        separate()
-        appendNumber(value)
+        put(atMost: mostBytesOfNumber) { writeNumber(value, to: $0) }
     }
 
     /// A parsed value, copied with the same rules. Keys that look like array indices come first, ascending, as
@@ -173,11 +176,13 @@ package struct JSONWriter {
         }
         indexed.sort { $0.index < $1.index }
         for (index, value) in indexed {
-            separate()
-            bytes.append(UInt8(ascii: "\""))
-            appendDigits(UInt64(index), isNegative: false)
-            append("\":")
-            needsComma = false
+            put(atMost: 13, commaNext: false) { room in
+                room[0] = UInt8(ascii: "\"")
+                let count = writeDigits(UInt64(index), isNegative: false, to: room + 1)
+                room[count + 1] = UInt8(ascii: "\"")
+                room[count + 2] = UInt8(ascii: ":")
+                return count + 3
+            }
             self.value(value)
         }
     }
@@ -211,7 +216,7 @@ extension JSONWriter {
     }
 
     @inlinable
-    package mutating func field(_ name: StaticString, _ value: some BinaryInteger) {
+    public mutating func field(_ name: StaticString, _ value: some BinaryInteger) {
         key(name)
         integer(value)
     }

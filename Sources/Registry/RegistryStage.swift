@@ -31,6 +31,7 @@ package final class RegistryStage: StageHandler {
 
     private struct Job {
         let record: RecordReference
+        let account: AccountID
         let result: CommandResult
         var actions: [RegistryAction]
     }
@@ -138,7 +139,7 @@ package final class RegistryStage: StageHandler {
         if var earlier = answered[command.id] {
             // Its state record went out with the first answer and will not come again: there is nothing to wait for.
             earlier.wroteState = false
-            return Job(record: record, result: earlier, actions: [])
+            return Job(record: record, account: command.account, result: earlier, actions: [])
         }
         let (answer, actions) = state.apply(command, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
         let wroteState = actions.contains {
@@ -156,7 +157,7 @@ package final class RegistryStage: StageHandler {
         } else {
             Log.info("command applied", .command(command.typeName), .account(command.account.description))
         }
-        return Job(record: record, result: result, actions: actions)
+        return Job(record: record, account: command.account, result: result, actions: actions)
     }
 
     // MARK: Waves
@@ -180,7 +181,7 @@ package final class RegistryStage: StageHandler {
         case .writing(let jobs):
             for job in jobs {
                 loop.produce(
-                    results, partition: 0, key: Array(job.result.command.description.utf8), value: job.result.json,
+                    results, partition: 0, key: Array(job.account.description.utf8), value: job.result.json,
                     headers: KafkaHeaders(capacity: 1), for: job.record)
                 loop.finish(job.record)
             }
