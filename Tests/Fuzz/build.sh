@@ -52,6 +52,15 @@ case $target in
         module Core Sources/Core/Timestamp.swift
         file=TimeTarget.swift
         ;;
+    plan)
+        simdjson
+        system_module COpenSSL crypto
+        module JSON
+        module Core
+        module Crypto
+        module Mapping
+        file=PlanTarget.swift
+        ;;
     *)
         echo "build.sh: no target $target" >&2
         exit 2
