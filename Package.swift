@@ -54,6 +54,8 @@ let package = Package(
         // Stages
         library("Pipeline", ["Core", "Runtime", "Kafka"]),
         library("Translate", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry"]),
+        library(
+            "Repair", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
         library("Deliver", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "Pipeline", "Registry"]),
         library("Retry", ["Core", "Runtime", "Kafka", "Pipeline"]),
         library("Registry", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline"]),
@@ -72,7 +74,7 @@ let package = Package(
             name: "webhook-bridge",
             dependencies: [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Configuration", "Mapping", "Registry",
-                "API", "Bridge", "CLinux",
+                "API", "Bridge", "Pipeline", "Repair", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -83,6 +85,7 @@ let package = Package(
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
+        tests("Repair", ["Repair", "Core", "Kafka", "Mapping", "Pipeline", "Registry", "Runtime", "Translate"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),

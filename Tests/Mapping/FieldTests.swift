@@ -57,7 +57,7 @@ import Testing
         let strict = try FieldTests.strict()
         #expect(
             failure { _ = try map(payload: "{}", strict) }.hasSuffix(
-                "field l: nothing at /payload/l, and it is not optional"))
+                "field l (/payload/l): expected an array, came nothing"))
     }
 
     private static func strict() throws -> MappingPlan { try plan(data: "l: {each: \"/payload/l\", kind: \"string\"}") }
