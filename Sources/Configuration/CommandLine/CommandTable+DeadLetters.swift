@@ -13,8 +13,7 @@ extension CommandTable {
         CommandOption(name: "--event", value: "evt_…", summary: "only this event"),
         CommandOption(
             name: "--since", value: "TIME",
-            summary: "only what was written since then: 2024-01-15T10:30:00Z, or 24h ago"
-        ),
+            summary: "only what was written since a time, 2024-01-15T10:30:00Z, or for an age, 24h"),
     ]
     private static let mostListed = 10_000
     private static let listed = 50
