@@ -5,17 +5,19 @@ internal import JSON
 package import Kafka
 
 package enum LetterText {
-    private static let titles = ["LETTER", "WRITTEN", "REASON", "ORIGIN OR WEBHOOK", "MESSAGE"]
     private static let gap = "  "
     /// A narrower terminal breaks lines by itself.
     private static let leastMessage = 16
 
     /// One line a letter under a line of titles, as wide as they need.
-    /// - Parameter width: the terminal's columns, at which messages are cut; nil for no terminal: nothing is cut.
+    /// - Parameter width: the terminal's columns, at which messages are cut; nil for no terminal: everything is whole.
     package static func table(_ letters: [DeadLetterSummary], width: Int?) -> [String] {
         guard !letters.isEmpty else { return [] }
-        let rows = [titles] + letters.map(cells)
-        let last = titles.count - 1
+        let written = width == nil ? "WRITTEN" : "WRITTEN (UTC)"
+        let rows =
+            [["LETTER", written, "REASON", "ORIGIN OR WEBHOOK", "MESSAGE"]]
+            + letters.map { cells($0, areShort: width != nil) }
+        let last = rows[0].count - 1
         let widths = (0..<last).map { column in rows.map { $0[column].count }.max() ?? 0 }
         let room = width.map { max(leastMessage, $0 - widths.reduce(0, +) - last * gap.count) }
         return rows.map { row in
@@ -24,10 +26,20 @@ package enum LetterText {
         }
     }
 
-    private static func cells(_ letter: DeadLetterSummary) -> [String] {
-        let message = letter.eventType.map { "\($0): \(letter.message)" } ?? letter.message
+    /// - Parameter areShort: without what a person can do without: the year, and the mapping file, which is named after the
+    ///   topic.
+    private static func cells(_ letter: DeadLetterSummary, areShort: Bool) -> [String] {
+        var written = letter.writtenAt?.secondsText ?? "-"
+        var message = letter.eventType.map { "\($0): \(letter.message)" } ?? letter.message
+        if areShort {
+            if letter.writtenAt != nil {
+                written = String(written.dropFirst(5).dropLast().map { $0 == "T" ? " " : $0 })
+            }
+            let file = "\(letter.sourceTopic).json5: "
+            if message.hasPrefix(file) { message.removeFirst(file.count) }
+        }
         return [
-            letter.position.description, letter.writtenAt?.secondsText ?? "-", printable(letter.reason),
+            letter.position.description, written, printable(letter.reason),
             letter.webhook?.description ?? printable(letter.origin), printable(message),
         ]
     }

@@ -24,8 +24,8 @@ extension CommandTable {
             A line for each letter, the newest last: where it stands on the topic dead-letters, which is
             its name for show and retry, when it was written, why, and what it was made from: the domain
             record's topic/partition/offset, or the webhook of a delivery that was given up. Then how many
-            there are for each reason. Payloads are not shown. A terminal gets messages cut to its width;
-            files, pipes and --json get them whole.
+            there are for each reason. Payloads are not shown. A terminal gets times and messages cut to
+            its width; files, pipes and --json get them whole.
 
             Reasons: \(DeadLetterReason.allCases.prefix(4).map(\.rawValue).joined(separator: ", ")),
             \(DeadLetterReason.allCases.dropFirst(4).map(\.rawValue).joined(separator: ", ")).
