@@ -85,7 +85,7 @@ let package = Package(
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
-        tests("Repair", ["Repair", "Core", "Kafka", "Mapping", "Pipeline", "Registry", "Runtime", "Translate"]),
+        tests("Repair", ["Repair", "Core", "Kafka", "Runtime"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),

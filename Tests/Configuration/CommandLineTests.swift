@@ -122,7 +122,8 @@ import Testing
     @Test(arguments: names)
     func `the example in a help is a line the parser takes`(name: String) throws {
         guard case .help(let text) = try command("\(name) --help") else { return #expect(Bool(false)) }
-        let examples = text.replacing("\\\n", with: "").split(separator: "\n").filter { $0.hasPrefix("  webhook-bridge ") }
+        let lines = text.replacing("\\\n", with: "").split(separator: "\n")
+        let examples = lines.filter { $0.hasPrefix("  webhook-bridge ") }
         #expect(!examples.isEmpty)
         for example in examples {
             let words = example.split(separator: " ").dropFirst().prefix { $0 != "<" && $0 != ">" }
