@@ -57,6 +57,8 @@ let package = Package(
         // Stages
         library("Pipeline", ["Core", "Runtime", "Kafka"]),
         library("Translate", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry"]),
+        library(
+            "Repair", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
         library("Deliver", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "Pipeline", "Registry"]),
         library("Retry", ["Core", "Runtime", "Kafka", "Pipeline"]),
         library("Registry", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline"]),
@@ -75,7 +77,7 @@ let package = Package(
             name: "webhook-bridge",
             dependencies: [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Configuration", "Mapping", "Registry",
-                "API", "Bridge", "CLinux",
+                "API", "Bridge", "Pipeline", "Repair", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -91,6 +93,7 @@ let package = Package(
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
+        tests("Repair", ["Repair", "Core", "Kafka", "Runtime"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),

@@ -75,8 +75,7 @@ struct StageFactory: Sendable {
     ) -> StageRunner {
         let group = settings.group(role)
         let instance = settings.instanceID.map { "\($0).\(role.rawValue)" }
-        // Twice the body, so that headers and a body at its limit fit.
-        let largest = 2 * settings.limits.payloadBytes + TopicPlanner.headroomBytes
+        let largest = TopicPlanner.largestRecord(settings)
         return StageRunner(role: role, wake: wake, failed: failed) { [kafka] wake throws(KafkaError) in
             let producer = try KafkaProducer(kafka, maxMessageBytes: largest, wake: wake)
             let consumer = try KafkaConsumer(

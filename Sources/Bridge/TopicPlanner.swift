@@ -35,7 +35,13 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
 }
 
 package struct TopicPlanner: Sendable {
-    static let headroomBytes = 131_072
+    private static let headroomBytes = 131_072
+    /// The largest record, with its headers, on a topic that carries bodies. Twice the body (contract: so that one at its
+    /// limit fits), and room for a dead letter's 64 KiB and headers.
+    package static func largestRecord(_ settings: Settings) -> Int {
+        2 * settings.limits.payloadBytes + headroomBytes
+    }
+
     package let topics: Topics
     private let settings: Settings
 
@@ -58,10 +64,7 @@ package struct TopicPlanner: Sendable {
                 properties["cleanup.policy"] = "delete"
                 properties["retention.ms"] = String(Int64(retentionHours(plan)) * 3_600_000)
             }
-            // Twice the body (contract: so that one at its limit fits), and room for a dead letter's 64 KiB and headers.
-            if plan.carriesBodies {
-                properties["max.message.bytes"] = String(2 * settings.limits.payloadBytes + TopicPlanner.headroomBytes)
-            }
+            if plan.carriesBodies { properties["max.message.bytes"] = String(Self.largestRecord(settings)) }
             return TopicSpecification(name: plan.name, partitions: plan.partitions, properties: properties)
         }
     }

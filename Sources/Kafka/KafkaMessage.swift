@@ -24,7 +24,8 @@ package struct KafkaMessage: ~Copyable {
         message.pointee.payload.map { UnsafeRawBufferPointer(start: $0, count: message.pointee.len) }
     }
 
-    /// Calls `body` with each header's name and value, in order.
+    /// Calls `body` with each header's name and value, in order. A header without a value, which is not one with an empty
+    /// value, has no base address. Names and values are valid as long as the message is.
     package func forEachHeader(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
         var headers: OpaquePointer?
         guard rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR, let headers else { return }
@@ -91,10 +92,17 @@ package struct KafkaHeaders: ~Copyable {
         value.withUnsafeBytes { add(name, $0) }
     }
 
-    package func add(name: [UInt8], _ value: [UInt8]) {
-        name.withUnsafeBytes { name in value.withUnsafeBytes { add(name: name, $0) } }
+    /// - Parameter value: nil for a header without a value.
+    package func add(name: [UInt8], _ value: [UInt8]?) {
+        name.withUnsafeBytes { name in
+            guard let value else { return add(name: name, UnsafeRawBufferPointer(start: nil, count: 0)) }
+            // An empty array may lend no address, which would make it a header without a value.
+            if value.isEmpty { return add(name: name, UnsafeRawBufferPointer(rebasing: name[..<0])) }
+            value.withUnsafeBytes { add(name: name, $0) }
+        }
     }
 
+    /// - Parameter value: without a base address for a header without a value.
     package func add(name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         rd_kafka_header_add(
             handle, name.baseAddress?.assumingMemoryBound(to: CChar.self), name.count, value.baseAddress, value.count)

@@ -33,7 +33,7 @@ package final class KafkaProducer {
         let partition: Int32
         let key: [UInt8]
         let value: [UInt8]?
-        let headers: [(name: [UInt8], value: [UInt8])]
+        let headers: [(name: [UInt8], value: [UInt8]?)]
         let token: UInt64
     }
 
@@ -199,9 +199,7 @@ package final class KafkaProducer {
         while position < waiting.count {
             let record = waiting[position]
             let headers = KafkaHeaders(capacity: record.headers.count)
-            for header in record.headers {
-                header.name.withUnsafeBytes { name in header.value.withUnsafeBytes { headers.add(name: name, $0) } }
-            }
+            for header in record.headers { headers.add(name: header.name, header.value) }
             let raw = headers.take()
             let error = record.key.withUnsafeBytes { key in
                 if let value = record.value {
@@ -246,9 +244,9 @@ package final class KafkaProducer {
     /// Acknowledgements that came in while the producer was replaced.
     private var late: [UInt64] = []
 
-    private func copyHeaders(_ headers: OpaquePointer) -> [(name: [UInt8], value: [UInt8])] {
-        var copies: [(name: [UInt8], value: [UInt8])] = []
-        forEachKafkaHeader(headers) { copies.append((Array($0), Array($1))) }
+    private func copyHeaders(_ headers: OpaquePointer) -> [(name: [UInt8], value: [UInt8]?)] {
+        var copies: [(name: [UInt8], value: [UInt8]?)] = []
+        forEachKafkaHeader(headers) { copies.append((Array($0), $1.baseAddress == nil ? nil : Array($1))) }
         return copies
     }
 

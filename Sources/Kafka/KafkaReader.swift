@@ -78,6 +78,22 @@ package final class KafkaReader {
     /// Whether every partition has been read to its end at least once since ``assign(_:)``.
     package var hasReachedEnds: Bool { ended.count == partitionCount }
 
+    /// Whether this partition has been read to its end at least once since ``assign(_:)``.
+    package func hasReachedEnd(of topic: String, _ partition: Int32) -> Bool { ended.contains("\(topic)/\(partition)") }
+
+    /// The first offset that is kept and the one the next record will get. Blocks for at most `milliseconds`.
+    package func offsets(
+        of topic: String, _ partition: Int32, milliseconds: Int
+    ) throws(KafkaError) -> Range<Int64> {
+        var low: Int64 = 0
+        var high: Int64 = 0
+        let status = rd_kafka_query_watermark_offsets(handle, topic, partition, &low, &high, Int32(milliseconds))
+        guard status == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(status, place: "asking for the ends of \(topic)")
+        }
+        return low..<max(low, high)
+    }
+
     /// Reads what is there, waiting up to `milliseconds` for the first record.
     /// - Returns: how many records were read, at most 1,000.
     @discardableResult

@@ -27,15 +27,21 @@ package struct DeadLetters {
             for: record)
     }
 
-    /// How much of a record is kept. A larger one is named by its origin and size, since a broker that may refuse the dead
-    /// letter would stop the stage for ever.
-    private static let keptBytes = 65_536
+    // What is kept beside the value. Together with the largest cut value, this stays below what a topic takes whatever
+    // `limits.payloadBytes` is: a broker that refused the dead letter would stop the stage for ever.
 
+    /// How much of a record is kept that is larger than this and larger than a body may be. Such a record is named by its
+    /// origin and size.
+    private static let keptBytes = 65_536
     /// Before the names of a record's own headers, so that they cannot be taken for the dead letter's.
-    package static let sourcePrefix = "source."
-    /// More headers than any envelope has.
+    package static let sourcePrefix: StaticString = "source."
+    /// More headers than any envelope has. What follows the last one kept is counted in `source-headers-left-out`.
     private static let keptHeaders = 64
-    private static let keptHeaderBytes = 65_536
+    /// Names and values.
+    private static let keptHeaderBytes = 32_768
+    /// A longer key, which no envelope reads, is left out.
+    private static let keptKeyBytes = 16_384
+    private static let keptCauseBytes = 4096
 
     /// A record that cannot be read or mapped, with its original bytes, and its key, time and headers in headers of
     /// their own: all that is needed to translate it again. Key: its topic.
@@ -46,7 +52,7 @@ package struct DeadLetters {
         let headers = KafkaHeaders(capacity: 16)
         let source = message.topic
         headers.add("reason", reason.rawValue)
-        headers.add("message", cause)
+        headers.add("message", Self.cut(cause))
         headers.add("origin", "\(source)/\(message.partition)/\(message.offset)")
         headers.add("attempt", "0")
         if let event { headers.add("event-id", event.description) }
@@ -56,20 +62,37 @@ package struct DeadLetters {
             value = UnsafeRawBufferPointer(rebasing: whole[..<Self.keptBytes])
         }
         if message.timestamp >= 0 { headers.add("source-timestamp", String(message.timestamp)) }
-        if message.key.count > 0, message.key.count <= Self.keptHeaderBytes { headers.add("source-key", message.key) }
-        var kept: [(name: [UInt8], value: [UInt8])] = []
-        var bytes = 0
-        var leftOut = 0
-        message.forEachHeader { name, value in
-            bytes += name.count + value.count
-            guard kept.count < Self.keptHeaders, bytes <= Self.keptHeaderBytes else { return leftOut += 1 }
-            kept.append((Self.sourcePrefix.utf8 + Array(name), Array(value)))
-        }
-        for (name, value) in kept { headers.add(name: name, value) }
-        if leftOut > 0 { headers.add("source-headers-left-out", String(leftOut)) }
+        if message.key.count > 0, message.key.count <= Self.keptKeyBytes { headers.add("source-key", message.key) }
+        addSourceHeaders(of: message, to: headers)
         let key = Array(source.utf8)
         loop.produce(
             topic, partition: Murmur2.partition(key, of: shards), key: key, value: value, headers: headers,
             for: record)
+    }
+
+    /// Values go over as they are: bytes, empty, or none at all; names that occur twice keep their order.
+    private func addSourceHeaders(of message: borrowing KafkaMessage, to headers: borrowing KafkaHeaders) {
+        var name: [UInt8] = []
+        var count = 0
+        var kept = 0
+        var bytes = 0
+        message.forEachHeader { original, value in
+            count += 1
+            bytes += original.count + value.count
+            guard count <= Self.keptHeaders, bytes <= Self.keptHeaderBytes else { return }
+            name.removeAll(keepingCapacity: true)
+            name.append(contentsOf: UnsafeBufferPointer(start: Self.sourcePrefix.utf8Start, count: Self.prefixBytes))
+            name.append(contentsOf: original)
+            name.withUnsafeBytes { headers.add(name: $0, value) }
+            kept = count
+        }
+        if count > kept { headers.add("source-headers-left-out", String(count - kept)) }
+    }
+
+    private static var prefixBytes: Int { sourcePrefix.utf8CodeUnitCount }
+
+    private static func cut(_ cause: String) -> String {
+        cause.utf8.count <= keptCauseBytes
+            ? cause : String(decoding: cause.utf8.prefix(keptCauseBytes), as: UTF8.self) + "…"
     }
 }

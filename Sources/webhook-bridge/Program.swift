@@ -18,7 +18,7 @@ enum Program {
             Terminal.error(error.description, terminator: "")
             return 2
         case .success(let invocation):
-            Log.configure(level: invocation.logLevel, format: invocation.logFormat)
+            Log.configure(level: level(of: invocation), format: invocation.logFormat)
             do throws(Exit) {
                 try perform(invocation.command)
                 return 0
@@ -27,6 +27,12 @@ enum Program {
                 return error.code
             }
         }
+    }
+
+    /// A command whose answer a person reads does not say what it does on the way, unless asked for all of it.
+    private static func level(of invocation: Invocation) -> Log.Level {
+        if case .deadLettersRetry = invocation.command, invocation.logLevel == .info { return .warning }
+        return invocation.logLevel
     }
 
     private static func perform(_ command: ProgramCommand) throws(Exit) {
@@ -47,6 +53,9 @@ enum Program {
         case .configReference: Terminal.print(ReferenceFile.text(), terminator: "")
         case .mappingCheck(let options): try MappingCommand.check(options)
         case .mappingTry(let options): try MappingCommand.attempt(options)
+        case .deadLettersList(let options): try DeadLettersCommand.list(options)
+        case .deadLettersShow(let options): try DeadLettersCommand.show(options)
+        case .deadLettersRetry(let options): try DeadLetterRetryCommand.run(options)
         case .listen(let options): try ListenCommand.run(options)
         }
     }
@@ -91,17 +100,19 @@ extension LoadedConfiguration {
     }
 
     /// The compiled mapping files; faults go to stderr, all of them.
-    func mappingPlans() throws(Exit) -> [MappingPlan] {
+    /// - Parameter unchecked: is told the folder where there are no payload schemas to check against.
+    func mappingPlans(
+        unchecked: (String) -> Void = {
+            Terminal.error("warning: no payload schemas at \($0); the mappings were not checked by them")
+        }
+    ) throws(Exit) -> [MappingPlan] {
         let loaded = MappingFolder.load(settings)
         let faults = loaded.faults
         guard faults.isEmpty else {
             for fault in faults { Terminal.error(fault.description) }
             throw .configuration("the mappings have \(faults.count == 1 ? "1 fault" : "\(faults.count) faults")")
         }
-        if !loaded.isChecked {
-            Terminal.error(
-                "warning: no payload schemas at \(settings.schemasFolder); the mappings were not checked by them")
-        }
+        if !loaded.isChecked { unchecked(settings.schemasFolder) }
         return loaded.plans
     }
 }

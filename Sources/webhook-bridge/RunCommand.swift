@@ -3,6 +3,7 @@ internal import Bridge
 internal import Configuration
 internal import Core
 internal import Glibc
+internal import Mapping
 internal import Runtime
 internal import Synchronization
 
@@ -16,7 +17,7 @@ enum RunCommand {
         }
         let loaded = try LoadedConfiguration.load(options.configuration, needs: needs)
         let roles = Set(options.roles ?? Role.defaults(mailIsConfigured: loaded.settings.mail.isConfigured))
-        let plans = roles.contains(.translate) ? try loaded.mappingPlans() : []
+        let plans = roles.contains(.translate) ? try plans(loaded) : []
         let bridge = Bridge(
             BridgeConfiguration(settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox))
         try serve(bridge) {
@@ -27,6 +28,15 @@ enum RunCommand {
                 return false
             case nil: return false
             }
+        }
+    }
+
+    /// What is found on the way goes where the log goes, as everything else of a running bridge.
+    private static func plans(_ loaded: LoadedConfiguration) throws(Exit) -> [MappingPlan] {
+        try loaded.mappingPlans {
+            Log.warning(
+                "no payload schemas; the mappings were not checked by them", .path($0),
+                .fix("set schemas to their folder"))
         }
     }
 

@@ -47,6 +47,42 @@ import Testing
             ("config reference", .configReference),
             ("mapping check --config c", .mappingCheck(file)),
             ("mapping try --config c --topic t", .mappingTry(MappingTryOptions(configuration: file, topic: "t"))),
+            (
+                "dead-letters list --config c",
+                .deadLettersList(
+                    DeadLetterListOptions(configuration: file, filter: DeadLetterFilter(), limit: 50, asJSON: false))
+            ),
+            (
+                "dead-letters list --config c --topic t --reason no-audience --since 24h --limit 3 --json",
+                .deadLettersList(
+                    DeadLetterListOptions(
+                        configuration: file,
+                        filter: DeadLetterFilter(topic: "t", reason: .noAudience, since: .age(.hours(24))), limit: 3,
+                        asJSON: true))
+            ),
+            (
+                "dead-letters show 3/12 --value --config c",
+                .deadLettersShow(
+                    DeadLetterShowOptions(
+                        configuration: file, position: DeadLetterPosition(partition: 3, offset: 12), valueOnly: true))
+            ),
+            (
+                "dead-letters retry 3/12 --config c 0/7 3/12",
+                .deadLettersRetry(
+                    DeadLetterRetryOptions(
+                        configuration: file,
+                        selection: .positions([
+                            DeadLetterPosition(partition: 0, offset: 7), DeadLetterPosition(partition: 3, offset: 12),
+                        ]), isDryRun: false))
+            ),
+            (
+                "dead-letters retry --all --dry-run --config c --webhook wh_000000000000000000000001",
+                .deadLettersRetry(
+                    DeadLetterRetryOptions(
+                        configuration: file,
+                        selection: .all(DeadLetterFilter(webhook: WebhookID("wh_000000000000000000000001"))),
+                        isDryRun: true))
+            ),
             ("listen --secret whsec_x", .listen(ListenOptions(port: 9000, secret: "whsec_x"))),
             ("listen --port 0 --secret whsec_x", .listen(ListenOptions(port: 0, secret: "whsec_x"))),
             ("--version", .version),
@@ -69,7 +105,7 @@ import Testing
     private static let names = [
         "run", "demo", "broker", "topics create", "topics check", "accounts create", "config check", "config reference",
         "mapping check",
-        "mapping try", "listen",
+        "mapping try", "dead-letters list", "dead-letters show", "dead-letters retry", "listen",
     ]
 
     @Test(arguments: names)
@@ -86,7 +122,8 @@ import Testing
     @Test(arguments: names)
     func `the example in a help is a line the parser takes`(name: String) throws {
         guard case .help(let text) = try command("\(name) --help") else { return #expect(Bool(false)) }
-        let examples = text.split(separator: "\n").filter { $0.hasPrefix("  webhook-bridge ") }
+        let lines = text.replacing("\\\n", with: "").split(separator: "\n")
+        let examples = lines.filter { $0.hasPrefix("  webhook-bridge ") }
         #expect(!examples.isEmpty)
         for example in examples {
             let words = example.split(separator: " ").dropFirst().prefix { $0 != "<" && $0 != ">" }
@@ -125,6 +162,16 @@ import Testing
         ("listen", "'listen' needs --secret whsec_…\n"),
         ("accounts create --config c --email x", "--email: 'x' is not an email address\n"),
         ("mapping try", "'mapping try' needs --config FILE and --topic TOPIC\n"),
+        ("dead-letters show --config c", "'dead-letters show' needs PARTITION/OFFSET\n"),
+        ("dead-letters show 1/2 3/4 --config c", "unexpected argument '3/4'\n"),
+        ("dead-letters show 12 --config c", "'12' is not PARTITION/OFFSET, such as 3/12\n"),
+        ("dead-letters retry --config c", "'dead-letters retry' needs PARTITION/OFFSET or --all\n"),
+        ("dead-letters retry 1/2 --all --config c", "--all goes without PARTITION/OFFSET\n"),
+        ("dead-letters retry 1/2 --topic t --config c", "--topic goes with --all only\n"),
+        ("dead-letters list --config c --limit 0", "--limit: '0' is not a number from 1 to 10000\n"),
+        ("dead-letters list --config c --since now", "--since: 'now' is neither a time"),
+        ("dead-letters list --config c --webhook evt_1", "--webhook: 'evt_1' is not a webhook id\n"),
+        ("dead-letters list --config c --reason unmapable", "did you mean unmappable?"),
         ("", "which command?\n"),
     ])
     func `a mistake is named, with what was meant`(line: String, expected: String) {

@@ -89,6 +89,42 @@ final class World {
         }
     }
 
+    @Test func headersComeOutAsTheyWentInAlsoAfterARefusal() throws {
+        let world = try World([("t", 1)])
+        world.cluster.failProduces(1, code: 87)
+        let producer = try world.producer()
+        let wanted: [(name: String, value: [UInt8]?)] = [
+            ("binary", [0, 255, 10]), ("twice", [1]), ("empty", []), ("none", nil), ("twice", [2]),
+        ]
+        let headers = KafkaHeaders(capacity: wanted.count)
+        for (name, value) in wanted { headers.add(name: Array(name.utf8), value) }
+        producer.produce(producer.topic("t"), partition: 0, key: [], value: [1], headers: headers, token: 1)
+        try eventually("acknowledged") {
+            var tokens: [UInt64] = []
+            world.wake.wait(milliseconds: 20)
+            world.wake.clear()
+            producer.poll(acknowledged: &tokens)
+        } until: {
+            producer.unacknowledged == 0
+        }
+        #expect(producer.refusals > 0, "the broker did refuse it")
+        let reader = try KafkaReader(world.configuration(), purpose: "test")
+        reader.assign([("t", 0, .beginning)])
+        var found: [(name: String, value: [UInt8]?)] = []
+        try eventually("read") {
+            reader.poll(milliseconds: 20) { message in
+                message.forEachHeader { name, value in
+                    found.append(
+                        (String(decoding: name, as: UTF8.self), value.baseAddress == nil ? nil : Array(value)))
+                }
+            }
+        } until: {
+            reader.hasReachedEnds
+        }
+        #expect(found.map(\.name) == wanted.map(\.name))
+        #expect(found.map(\.value) == wanted.map(\.value))
+    }
+
     @Test func aFullLocalQueueLosesNothing() throws {
         let world = try World([("t", 1)])
         let producer = try world.producer([("queue.buffering.max.messages", "10"), ("linger.ms", "5")])

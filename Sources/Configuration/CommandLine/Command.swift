@@ -20,6 +20,9 @@ package enum ProgramCommand: Equatable, Sendable {
     case configReference
     case mappingCheck(ConfigurationOptions)
     case mappingTry(MappingTryOptions)
+    case deadLettersList(DeadLetterListOptions)
+    case deadLettersShow(DeadLetterShowOptions)
+    case deadLettersRetry(DeadLetterRetryOptions)
     case listen(ListenOptions)
     /// The text to print on stdout.
     case help(String)
@@ -78,6 +81,32 @@ package struct MappingTryOptions: Equatable, Sendable {
     package var configuration: ConfigurationOptions
     package var topic: String
     package var headers: [Header] = []
+}
+
+package struct DeadLetterListOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var filter: DeadLetterFilter
+    package var limit: Int
+    package var asJSON: Bool
+}
+
+package struct DeadLetterShowOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var position: DeadLetterPosition
+    /// Only the value, byte for byte.
+    package var valueOnly: Bool
+}
+
+package struct DeadLetterRetryOptions: Equatable, Sendable {
+    package enum Selection: Equatable, Sendable {
+        /// At least one, none twice.
+        case positions([DeadLetterPosition])
+        case all(DeadLetterFilter)
+    }
+
+    package var configuration: ConfigurationOptions
+    package var selection: Selection
+    package var isDryRun: Bool
 }
 
 package struct ListenOptions: Equatable, Sendable {

@@ -38,13 +38,16 @@ enum CommandHelp {
     }
 
     static func command(_ command: CommandSpecification) -> String {
-        let synopsis = (["webhook-bridge", command.name] + command.options.map(\.synopsis)).joined(separator: " ")
-        let own =
-            command.options.isEmpty ? "" : "Options:\n\(columns(command.options.map { ($0.form, $0.summary) }))\n\n"
+        let words = ["webhook-bridge", command.name] + [command.operand?.synopsis].compactMap(\.self)
+        let synopsis = wrapped(words + command.options.map(\.synopsis), indent: "    ")
+        let rows =
+            [command.operand.map { ($0.form, $0.summary) }].compactMap(\.self)
+            + command.options.map { ($0.form, $0.summary) }
+        let own = rows.isEmpty ? "" : "Options:\n\(columns(rows))\n\n"
         return """
             webhook-bridge \(command.name): \(command.summary)
 
-            Usage: \(synopsis)
+            \(synopsis)
 
             \(command.details)
 
@@ -55,6 +58,21 @@ enum CommandHelp {
             \(indented(command.example))
 
             """
+    }
+
+    /// Words in lines of a terminal's width.
+    private static func wrapped(_ words: [String], indent: String) -> String {
+        var lines: [String] = []
+        var line = "Usage:"
+        for word in words {
+            if line.count + 1 + word.count > 98 {
+                lines.append(line)
+                line = indent + word
+            } else {
+                line += " " + word
+            }
+        }
+        return (lines + [line]).joined(separator: "\n")
     }
 
     private static func columns(_ rows: [(String, String)]) -> String {

@@ -78,7 +78,14 @@ private struct Parser {
         while let argument = rest.first {
             if try takeGlobal(specification.name) { continue }
             let (name, attached) = split(argument)
-            guard argument.hasPrefix("-") else { throw parsed.error("unexpected argument '\(argument)'") }
+            guard argument.hasPrefix("-") else {
+                guard let operand = specification.operand, operand.isRepeatable || parsed.operands.isEmpty else {
+                    throw parsed.error("unexpected argument '\(argument)'")
+                }
+                parsed.operands.append(argument)
+                rest.removeFirst()
+                continue
+            }
             guard let option = specification.options.first(where: { $0.name == name }) else {
                 throw unknownOption(
                     name, in: (specification.options + CommandOption.global).map(\.name), command: specification.name)
@@ -94,9 +101,12 @@ private struct Parser {
             }
         }
         if wantsHelp { return .help(CommandHelp.command(specification)) }
-        let missing = specification.options.filter { $0.isRequired && parsed.values[$0.name] == nil }
+        var missing = specification.options.filter { $0.isRequired && parsed.values[$0.name] == nil }.map(\.form)
+        if let operand = specification.operand, operand.isRequired, parsed.operands.isEmpty {
+            missing.insert(operand.form, at: 0)
+        }
         guard missing.isEmpty else {
-            throw parsed.error("'\(specification.name)' needs \(missing.map(\.form).joined(separator: " and "))")
+            throw parsed.error("'\(specification.name)' needs \(missing.joined(separator: " and "))")
         }
         return try specification.build(parsed)
     }

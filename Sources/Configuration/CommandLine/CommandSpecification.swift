@@ -19,6 +19,20 @@ struct CommandOption: Sendable {
     }
 }
 
+/// What a command takes without a name in front.
+struct CommandOperand: Sendable {
+    /// `PARTITION/OFFSET`
+    var form: String
+    var summary: String
+    var isRequired: Bool
+    var isRepeatable: Bool
+
+    var synopsis: String {
+        let form = isRepeatable ? form + "…" : form
+        return isRequired ? form : "[\(form)]"
+    }
+}
+
 struct CommandSpecification: Sendable {
     /// `["topics", "create"]`
     var words: [String]
@@ -27,6 +41,7 @@ struct CommandSpecification: Sendable {
     /// What a person wants to know before the first use.
     var details: String
     var example: String
+    var operand: CommandOperand?
     var options: [CommandOption]
     var build: @Sendable (ParsedOptions) throws(UsageError) -> ProgramCommand
 
@@ -38,6 +53,7 @@ struct ParsedOptions {
     var command: String
     var values: [String: [String]] = [:]
     var switches: Set<String> = []
+    var operands: [String] = []
 
     func value(_ name: String) -> String? { values[name]?.last }
     func has(_ name: String) -> Bool { switches.contains(name) }

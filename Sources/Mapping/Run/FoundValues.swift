@@ -58,7 +58,9 @@ struct FoundValues {
         switch field.source {
         case .value(let locator, let kind, let missing):
             let found = find(locator)
-            if found.isNothing { return try writeMissing(field, locator, missing, to: &writer) }
+            if found.isNothing {
+                return try writeMissing(field, locator, missing, expected: kind.expectation, to: &writer)
+            }
             writer.key(prepared: field.key)
             guard try write(found, as: kind, to: &writer, &scratch) else {
                 throw field.failure(locator, expected: kind.expectation, came: found)
@@ -75,7 +77,7 @@ struct FoundValues {
             writer.endObject()
         case .each(let locator, let element, let missing):
             let found = find(locator)
-            if found.isNothing { return try writeMissing(field, locator, missing, to: &writer) }
+            if found.isNothing { return try writeMissing(field, locator, missing, expected: "an array", to: &writer) }
             guard case .json(let array) = found, array.isArray else {
                 throw field.failure(locator, expected: "an array", came: found)
             }
@@ -85,17 +87,20 @@ struct FoundValues {
     }
 
     private func writeMissing(
-        _ field: FieldPlan, _ locator: Locator, _ missing: FieldPlan.WhenMissing, to writer: inout JSONWriter
+        _ field: FieldPlan, _ locator: Locator, _ missing: FieldPlan.WhenMissing, expected: @autoclosure () -> String,
+        to writer: inout JSONWriter
     ) throws(MappingFailure) {
         switch missing {
         case .fail:
-            throw MappingFailure("field \(field.name): nothing at \(locator.place.text), and it is not optional")
+            throw field.failure(locator, expected: expected(), came: .nothing)
         case .leaveOut: return
         case .write(let json):
             writer.key(prepared: field.key)
             writer.raw(json)
         }
     }
+
+    private static let templateValue = "a text, a number, true or false"
 
     private func writeTemplate(
         _ field: FieldPlan, _ parts: [FieldPlan.TemplatePart], _ missing: FieldPlan.WhenMissing,
@@ -107,7 +112,9 @@ struct FoundValues {
             case .text(let bytes): scratch.bytes.append(contentsOf: bytes)
             case .value(let locator):
                 let found = find(locator)
-                if found.isNothing { return try writeMissing(field, locator, missing, to: &writer) }
+                if found.isNothing {
+                    return try writeMissing(field, locator, missing, expected: Self.templateValue, to: &writer)
+                }
                 if let bytes = found.textBytes {
                     scratch.bytes.append(contentsOf: bytes)
                 } else if case .json(let value) = found, value.double != nil || value.bool != nil {
@@ -115,7 +122,7 @@ struct FoundValues {
                     scratch.writer.value(value)
                     scratch.bytes.append(contentsOf: scratch.writer.bytes.filter { $0 != UInt8(ascii: "\"") })
                 } else {
-                    throw field.failure(locator, expected: "a text, a number, true or false", came: found)
+                    throw field.failure(locator, expected: Self.templateValue, came: found)
                 }
             }
         }

@@ -119,6 +119,10 @@ class Bridge:
                 entry = None
             assert isinstance(entry, dict), f"not a JSON object in the log of {self.name}: {line!r}"
 
+    def reload(self):
+        """SIGHUP: reads the mapping files again."""
+        self.process.popen.send_signal(signal.SIGHUP)
+
     def command(self, *words, arguments=(), **options):
         """Runs `webhook-bridge WORDS --config FILE ARGUMENTS`."""
         return command(*words, "--config", self.configuration, *arguments, **options)

@@ -51,3 +51,8 @@ def completed_modules(account, count):
         result.append((event_id("learnault.modules", domain_id, "module.completed"),
                        domain_record("module.completed", account, domain_id)))
     return result
+
+
+def delivery_id(event, webhook, run=""):
+    """The contract's formula for `dlv_…`."""
+    return "dlv_" + hashlib.sha256("\0".join([event, webhook, run]).encode()).hexdigest()[:24]

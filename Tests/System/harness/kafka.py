@@ -2,7 +2,7 @@
 import json
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
@@ -16,6 +16,7 @@ class Record:
     value: bytes | None
     headers: dict
     timestamp: int
+    raw_headers: list = field(default_factory=list)  # (name, bytes or None) as they are on the topic, in order
 
     @property
     def json(self):
@@ -113,7 +114,7 @@ def dump(bootstrap, *topics, timeout=20):
                     continue
                 headers = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers() or []}
                 records.append(Record(*place, message.offset(), message.key(), message.value(), headers,
-                                      message.timestamp()[1]))
+                                      message.timestamp()[1], message.headers() or []))
                 if message.offset() + 1 >= wanted[place]:
                     wanted.pop(place)
         return records

@@ -96,9 +96,9 @@ def last_words():
              process.stdout[-1500:] + process.stderr[-6000:]) for process in running]
 
 
-def command(*arguments, timeout=30, stdin=None, environment=None):
-    """Runs `webhook-bridge ARGUMENTS` to its end; the result carries returncode, stdout and stderr as text."""
+def command(*arguments, timeout=30, stdin=None, environment=None, text=True):
+    """Runs `webhook-bridge ARGUMENTS` to its end; the result carries returncode, stdout and stderr, as text or bytes."""
     assert BINARY.exists(), f"no binary at {BINARY}: run ./dev build"
     return subprocess.run(
-        [BINARY, *map(str, arguments)], cwd=ROOT, timeout=timeout, capture_output=True, text=True, input=stdin,
+        [BINARY, *map(str, arguments)], cwd=ROOT, timeout=timeout, capture_output=True, text=text, input=stdin,
         env={**os.environ, **(environment or {})}, preexec_fn=_die_with_parent)
