@@ -126,14 +126,17 @@ final class FieldPlan: Sendable {
     let member: String
     /// The key with those of the objects around it, for reasons: `metadata.score`.
     let name: String
+    /// The containers of the body around it: 2 in `data` itself.
+    let depth: Int
     /// The key as JSON with its colon, prepared at start.
     let key: [UInt8]
     let source: Source
     let conditions: [Condition]
 
-    init(member: String, name: String, key: [UInt8], source: Source, conditions: [Condition]) {
+    init(member: String, name: String, depth: Int, key: [UInt8], source: Source, conditions: [Condition]) {
         self.member = member
         self.name = name
+        self.depth = depth
         self.key = key
         self.source = source
         self.conditions = conditions

@@ -103,7 +103,7 @@ package final class Repairer {
     package static func deliveryID(
         _ event: EventID, _ webhook: WebhookID, retryOf letter: DeadLetterPosition
     ) -> DeliveryID {
-        let (high, low) = SHA256Hasher().prefix(of: Array("\(event)\0\(webhook)\0dead-letters/\(letter)".utf8))
+        let (high, low) = Digest.prefix(of: Array("\(event)\0\(webhook)\0dead-letters/\(letter)".utf8))
         return DeliveryID(high: high, low: low)
     }
 }

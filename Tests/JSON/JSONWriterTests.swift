@@ -23,6 +23,32 @@ import Testing
     ])
     func writesWhatJavaScriptWould(input: String, expected: String) throws { #expect(try rewritten(input) == expected) }
 
+    /// Bytes are looked at eight at a time: each one that needs an escape, and its neighbours, at each offset of two words.
+    @Test func escapesAtEveryOffset() {
+        for byte: UInt8 in 0..<0x80 {
+            let scalar = Character(Unicode.Scalar(byte))
+            let escaped =
+                switch byte {
+                case 0x22: "\\\""
+                case 0x5C: "\\\\"
+                case 0x08: "\\b"
+                case 0x09: "\\t"
+                case 0x0A: "\\n"
+                case 0x0C: "\\f"
+                case 0x0D: "\\r"
+                case 0..<0x10: "\\u000" + String(byte, radix: 16)
+                case 0x10..<0x20: "\\u00" + String(byte, radix: 16)
+                default: String(scalar)
+                }
+            for offset in 0..<17 {
+                let begin = String(repeating: "é", count: offset / 2) + String(repeating: "a", count: offset % 2)
+                var writer = JSONWriter()
+                writer.string(begin + String(scalar) + "end of text")
+                #expect(String(decoding: writer.bytes, as: UTF8.self) == "\"\(begin)\(escaped)end of text\"")
+            }
+        }
+    }
+
     /// Beyond ±(2^53 − 1) JavaScript would round; the contract writes those as strings.
     @Test func largeIntegersBecomeStrings() throws {
         #expect(

@@ -135,4 +135,20 @@ import Testing
             try map(payload: "{\"user\":{\"id\":7,\"id2\":8}}", plan)
                 == "{\"whole\":{\"id\":7,\"id2\":8},\"id\":7,\"again\":7,\"type\":\"A\"}")
     }
+
+    @Test func bodiesAreNoDeeperThan32() throws {
+        let plan = try plan(data: "x: \"/x\", o: {data: {y: {from: \"/y\", optional: true}}}")
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
+        func run(_ x: Int, _ y: Int) throws -> Int {
+            try map(
+                "{\"type\":\"A\",\"id\":\"1\",\"at\":\"2024-01-15T10:30:00Z\",\"accountId\":\"a\",\"x\":\(nested(x)),\"y\":\(nested(y))}",
+                plan
+            ).count
+        }
+        #expect(try run(30, 29) == 1)
+        #expect(failure { _ = try run(31, 29) }.contains("field x (/x): expected at most 32 objects and arrays"))
+        #expect(failure { _ = try run(30, 30) }.contains("field o.y (/y): expected at most 32 objects and arrays"))
+    }
 }

@@ -31,7 +31,8 @@ extension MappingCompiler {
             var writer = JSONWriter()
             writer.string(key)
             return FieldPlan(
-                member: key, name: name, key: writer.bytes + [UInt8(ascii: ":")], source: source, conditions: conditions
+                member: key, name: name, depth: 2 + name.reduce(0) { $1 == "." || $1 == "[" ? $0 + 1 : $0 },
+                key: writer.bytes + [UInt8(ascii: ":")], source: source, conditions: conditions
             )
         }
         if value.string != nil {

@@ -12,6 +12,9 @@ struct FoundValues {
     let record: DomainRecord
     let slots: UnsafeMutableBufferPointer<JSONValue?>
 
+    /// Objects and arrays of a body in each other, as in a record: a value passed through may stand deeper than it stood.
+    private static let deepest = 32
+
     func find(_ locator: Locator) -> Found {
         if locator.slot >= 0 { return Found(slots[locator.slot]) }
         switch locator.place {
@@ -60,6 +63,11 @@ struct FoundValues {
             let found = find(locator)
             if found.isNothing {
                 return try writeMissing(field, locator, missing, expected: kind.expectation, to: &writer)
+            }
+            if case .json(let value) = found, !value.nests(within: Self.deepest - field.depth) {
+                throw MappingFailure(
+                    "field \(field.name) (\(locator.place.text)): expected at most \(Self.deepest) objects and arrays in each "
+                        + "other in a body, came more")
             }
             writer.key(prepared: field.key)
             guard try write(found, as: kind, to: &writer, &scratch) else {
@@ -240,5 +248,16 @@ extension ValueKind {
 extension FieldPlan {
     fileprivate func failure(_ locator: Locator, expected: String, came found: Found) -> MappingFailure {
         MappingFailure("field \(name) (\(locator.place.text)): expected \(expected), came \(found.kindName)")
+    }
+}
+
+extension JSONValue {
+    /// Whether no more than `limit` objects and arrays are in each other here.
+    fileprivate func nests(within limit: Int) -> Bool {
+        guard isObject || isArray else { return true }
+        guard limit > 0 else { return false }
+        for member in members where !member.value.nests(within: limit - 1) { return false }
+        for item in items where !item.nests(within: limit - 1) { return false }
+        return true
     }
 }
