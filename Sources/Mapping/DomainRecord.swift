@@ -53,12 +53,22 @@ package struct DomainRecord {
 enum Found {
     case nothing
     case json(JSONValue)
-    /// A header's bytes.
+    /// A header's bytes, which are UTF-8.
     case text(UnsafeRawBufferPointer)
+    /// A header whose bytes are no text.
+    case binary
     /// The record's timestamp, since 1970.
     case milliseconds(Int64)
 
     init(_ value: JSONValue?) { self = value.map { $0.isNull ? .nothing : .json($0) } ?? .nothing }
+
+    init(header bytes: UnsafeRawBufferPointer?) {
+        guard let bytes else {
+            self = .nothing
+            return
+        }
+        self = String(validating: bytes, as: UTF8.self) == nil ? .binary : .text(bytes)
+    }
 
     var isNothing: Bool { if case .nothing = self { true } else { false } }
 
@@ -66,7 +76,7 @@ enum Found {
         switch self {
         case .json(let value): value.stringBytes
         case .text(let bytes): bytes
-        case .nothing, .milliseconds: nil
+        case .nothing, .binary, .milliseconds: nil
         }
     }
 
@@ -76,6 +86,7 @@ enum Found {
         case .nothing: "nothing"
         case .json(let value): value.kind.rawValue
         case .text: "a header's text"
+        case .binary: "a header that is not UTF-8"
         case .milliseconds: "the record's timestamp"
         }
     }

@@ -1,6 +1,7 @@
 // Fuzzes what people and backends hand to the mapping: files for the compiler, records and headers for plans that use all
 // of the format. The first byte chooses: 0xFF compiles what follows, anything else maps it by one of the plans.
 import Core
+
 @testable import JSON
 @testable import Mapping
 
@@ -9,25 +10,32 @@ private let features = """
       ignore: ["No*"], events: {
         A: [
           { type: "user.updated", when: {"/payload/on": [true, 1, "x"], "header:h": {exists: false}}, data: {
-            s: {from: "/payload/s", kind: "string", optional: true}, i: {from: "/payload/i", kind: "integer", default: 0},
-            n: {from: "/payload/n", kind: "number", optional: true}, d: {from: "/payload/d", kind: "decimal", optional: true},
-            t: {from: "/payload/t", kind: "time", optional: true}, ts: {from: "/payload/ts", kind: "time-seconds", optional: true},
-            tm: {from: "/payload/tm", kind: "time-milliseconds", optional: true}, any: {from: "/payload", optional: true},
-            e: {from: "/payload/e", kind: "enum", translate: {A: "a", B: 7}, optional: true}, h: {from: "header:x", optional: true},
-            u: {template: "u/{/payload/s}/{/payload/i}", optional: true}, o: {data: {c: {value: [1]}, k: {from: "timestamp", kind: "time", optional: true}}},
-            l: {each: "/payload/l", kind: "string", default: []}, m: {each: "/payload/m", data: {
-              id: "/id", q: {each: "/q", data: {z: {from: "/z", optional: true}}, optional: true}}, optional: true} } },
+            s: {from: "/payload/s", kind: "string", optional: true},
+            i: {from: "/payload/i", kind: "integer", default: 0},
+            n: {from: "/payload/n", kind: "number", optional: true},
+            d: {from: "/payload/d", kind: "decimal", optional: true},
+            t: {from: "/payload/t", kind: "time", optional: true},
+            ts: {from: "/payload/ts", kind: "time-seconds", optional: true},
+            tm: {from: "/payload/tm", kind: "time-milliseconds", optional: true},
+            any: {from: "/payload", optional: true}, h: {from: "header:x", optional: true},
+            e: {from: "/payload/e", kind: "enum", translate: {A: "a", B: 7}, optional: true},
+            u: {template: "u/{/payload/s}/{/payload/i}", optional: true},
+            o: {data: {c: {value: [1]}, k: {from: "timestamp", kind: "time", optional: true}}},
+            l: {each: "/payload/l", kind: "string", default: []},
+            m: {each: "/payload/m", optional: true, data: {
+              id: "/id", q: {each: "/q", data: {z: {from: "/z", optional: true}}, optional: true}}} } },
           { type: "module.failed", when: {"/payload/on": false}, data: {x: "/payload/l/0"} } ],
         B: { plugin: "graded-batch" }, C: { type: "user.deleted", data: {} } } }
     """
 
-private let plans: [MappingPlan] = ["", "envelope: \"plain\",", "envelope: \"cloudevents\",", "envelope: \"debezium-outbox\","]
-    .map { envelope in
-        let text = features.split(separator: "ENVELOPE", maxSplits: 1).joined(separator: envelope)
-        let compiled = MappingCompiler.compile(Array(text.utf8), file: "fuzz.json5", topicPrefix: "webhooks.")
-        guard let plan = compiled.plan else { fatalError("\(compiled.faults)") }
-        return plan
-    }
+private let heads = ["", "envelope: \"plain\",", "envelope: \"cloudevents\",", "envelope: \"debezium-outbox\","]
+
+private let plans = heads.map { envelope in
+    let text = features.split(separator: "ENVELOPE", maxSplits: 1).joined(separator: envelope)
+    let compiled = MappingCompiler.compile(Array(text.utf8), file: "fuzz.json5", topicPrefix: "webhooks.")
+    guard let plan = compiled.plan else { fatalError("\(compiled.faults)") }
+    return plan
+}
 
 private nonisolated(unsafe) let mapper = Mapper()
 private nonisolated(unsafe) let parser = JSONParser(maxDepth: 64)

@@ -123,6 +123,11 @@ import Testing
         let mapped = try map(
             record, plan, headers: [("x-origin", "old"), ("x-origin", "eu")], timestamp: 1_705_310_100_999)
         #expect(mapped.first?.data == "{\"h\":\"eu\",\"t\":\"2024-01-15T09:15:00Z\"}")
+        // Found by fuzzing: a header's bytes went into the body as they were.
+        let header = (name: Array("x-origin".utf8), value: [0xFF, 0x61] as [UInt8])
+        let binary = OwnedRecord(topic: "t", value: Array(record.utf8), headers: [header])
+        let said = failure { try Mapper().map(binary, by: plan) }
+        #expect(said.hasSuffix("field h (header:x-origin): expected a string, came a header that is not UTF-8"))
         #expect(
             failure { _ = try map(record, plan) }.contains("field h (header:x-origin): expected a string, came nothing")
         )

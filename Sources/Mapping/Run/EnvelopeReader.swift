@@ -36,7 +36,7 @@ struct EnvelopeReader {
     func find(_ place: Place, in root: JSONValue?) -> Found {
         switch place {
         case .pointer(let pointer): Found(root.flatMap { pointer.find(in: $0) })
-        case .header(let name): record.header(name).map { .text($0) } ?? .nothing
+        case .header(let name): Found(header: record.header(name))
         case .timestamp: record.timestamp >= 0 ? .milliseconds(record.timestamp) : .nothing
         }
     }
@@ -83,7 +83,7 @@ struct EnvelopeReader {
             let found = record.headers.last {
                 $0.name.starts(with: "ce_".utf8) && $0.name.dropFirst(3).elementsEqual(name)
             }
-            return found.map { .text($0.value) } ?? .nothing
+            return Found(header: found?.value)
         }
     }
 
@@ -159,7 +159,7 @@ struct EnvelopeReader {
             account = find(place, in: content)
             if account.isNothing { account = find(place, in: row) }
             if account.isNothing, case .pointer(let pointer) = place, let name = pointer.tokens.last {
-                account = record.header(name).map { .text($0) } ?? .nothing
+                account = Found(header: record.header(name))
             }
         }
         return OpenedRecord(

@@ -18,7 +18,7 @@ struct FoundValues {
     func find(_ locator: Locator) -> Found {
         if locator.slot >= 0 { return Found(slots[locator.slot]) }
         switch locator.place {
-        case .header(let name): return record.header(name).map { .text($0) } ?? .nothing
+        case .header(let name): return Found(header: record.header(name))
         case .timestamp: return record.timestamp >= 0 ? .milliseconds(record.timestamp) : .nothing
         case .pointer: return .nothing
         }
