@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .treatAllWarnings(as: .error),
+    // Every access to a property of a class is checked for overlap at run time, a fifth of the engine's own instructions;
+    // debug builds, and so all tests, keep the check.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 func library(_ name: String, _ dependencies: [String]) -> Target {
@@ -84,6 +87,9 @@ let package = Package(
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
+        .executableTarget(
+            name: "engine-bench", dependencies: ["HTTPEngine", "Core", "Runtime"], path: "Tests/Bench/Engine",
+            swiftSettings: strict),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),
         tests("HTTPServer", ["HTTPServer", "HTTPProbe", "Runtime"]),

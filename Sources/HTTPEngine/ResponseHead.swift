@@ -126,13 +126,15 @@ struct ResponseHead: Sendable {
 
     /// Where the leading token ends.
     private static func tokenEnd(_ line: UnsafeRawBufferPointer) -> Int? {
-        line.firstIndex { byte in
-            switch byte {
-            case 0x61...0x7a, 0x41...0x5a, 0x30...0x39, 0x2d, 0x5f: false
-            case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2e, 0x5e, 0x60, 0x7c, 0x7e: false
-            default: true
-            }
-        }
+        for position in 0..<line.count where !isTokenCharacter(line[position]) { return position }
+        return nil
+    }
+
+    /// RFC 9110 §5.6.2, a bit a character.
+    @inline(__always)
+    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
+        let half: UInt64 = byte < 0x40 ? 0x03ff_6cfa_0000_0000 : 0x57ff_ffff_c7ff_fffe
+        return byte < 0x80 && half >> UInt64(byte & 0x3f) & 1 == 1
     }
 
     private static func trimmed(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
