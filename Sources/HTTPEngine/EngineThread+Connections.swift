@@ -134,7 +134,8 @@ extension EngineThread {
                 if case .complete = connection.reader.end() { return conclude(connection, inStep: false) }
                 return lost(connection, .connectionClosed)
             case .broken: return lost(connection, .connectionReset)
-            case .tlsBroken: return lost(connection, connection.reader.hasStarted ? .connectionReset : .tlsFailed)
+            case .tlsBroken(let failure):
+                return lost(connection, connection.reader.hasStarted ? .connectionReset : failure)
             }
         }
     }

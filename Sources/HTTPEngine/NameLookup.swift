@@ -13,6 +13,11 @@ package struct NameLookup: Sendable {
     package struct Answer: Equatable, Sendable {
         package let resolution: Resolution
         package let seconds: Int
+
+        package init(resolution: Resolution, seconds: Int) {
+            self.resolution = resolution
+            self.seconds = seconds
+        }
     }
 
     /// RFC 8305 §8, "Resolution Delay".

@@ -13,7 +13,7 @@ enum TransferResult {
     /// Reset, or any other error of the socket.
     case broken
     /// An alert, or bytes that are no TLS.
-    case tlsBroken
+    case tlsBroken(AttemptFailure)
 }
 
 enum Socket {
