@@ -21,6 +21,8 @@ final class Resolver {
     private var registered: Set<Int32> = []
     private var answers: [Answer] = []
     private var lookups: [String: NameLookup] = [:]
+    /// Those of them with one half that is answer enough in a moment.
+    private var halfKnown: [String] = []
     private(set) var pending = 0
     /// Set by the owner before the first lookup; called for each change of a socket c-ares wants watched.
     var watch: ((_ descriptor: Int32, _ readable: Bool, _ writable: Bool, _ isNew: Bool) -> Void)?
@@ -120,7 +122,9 @@ final class Resolver {
         let answer = lookup.finished(
             isV6: question.isV6, Self.half(status, info, isV6: question.isV6), now: Clock.monotonic())
         if let answer { answers.append(Answer(name: name, resolution: answer.resolution, seconds: answer.seconds)) }
-        if !lookup.isComplete { lookups[name] = lookup }
+        guard !lookup.isComplete else { return }
+        lookups[name] = lookup
+        if lookup.answerDue != nil { halfKnown.append(name) }
     }
 
     private static func half(_ status: Int32, _ info: UnsafeMutablePointer<ares_addrinfo>?, isV6: Bool)
@@ -151,11 +155,12 @@ final class Resolver {
     private static func text(_ status: Int32) -> String { String(cString: ares_strerror(status)) }
 
     func takeAnswers(now: UInt64) -> [Answer] {
-        if !lookups.isEmpty {
-            for name in Array(lookups.keys) {
+        if !halfKnown.isEmpty {
+            for name in halfKnown {
                 guard let answer = lookups[name]?.takeDue(now: now) else { continue }
                 answers.append(Answer(name: name, resolution: answer.resolution, seconds: answer.seconds))
             }
+            halfKnown.removeAll { lookups[$0]?.answerDue == nil }
         }
         guard !answers.isEmpty else { return [] }
         defer { answers = [] }
@@ -188,7 +193,7 @@ final class Resolver {
         if ares_timeout(channel, nil, &result) != nil {
             next = now + UInt64(result.tv_sec) * 1_000_000_000 + UInt64(result.tv_usec) * 1000
         }
-        for lookup in lookups.values { if let due = lookup.answerDue { next = min(next, due) } }
+        for name in halfKnown { if let due = lookups[name]?.answerDue { next = min(next, due) } }
         return next == .max ? nil : next
     }
 }
