@@ -2,7 +2,6 @@
 import Core
 import Glibc
 import HTTPEngine
-import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct EgressTests {
@@ -41,7 +40,7 @@ import Testing
     /// The name changes between two requests: neither a new connection nor the idle one to where it was is used.
     @Test(arguments: [["10.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["::ffff:10.0.0.1"], ["127.0.0.1", "fd00::1"]])
     func aNameThatChangesIsJudgedAgain(_ later: [String]) throws {
-        let requests = Mutex(0)
+        let requests = Guarded(0)
         let server = ScriptedServer { peer in
             while peer.request() != nil {
                 requests.withLock { $0 += 1 }
@@ -105,7 +104,7 @@ import Testing
 
     /// A policy that comes while a connection is being made stops it before the request.
     @Test func aNewPolicyStopsWhatIsBeingMade() throws {
-        let requests = Mutex(0)
+        let requests = Guarded(0)
         let server = ScriptedServer { peer in
             // No TLS is spoken: the handshake stays open.
             peer.awaitEnd()
@@ -129,7 +128,7 @@ import Testing
 
     @Test(arguments: [("127.0.0.1", "127.0.0.5"), ("::1", "::1")])
     func connectsFromTheSourceAddress(_ receiver: String, _ source: String) throws {
-        let seen = Mutex<IPAddress?>(nil)
+        let seen = Guarded<IPAddress?>(nil)
         let server = ScriptedServer(at: receiver) { peer in
             while peer.request() != nil {
                 seen.withLock { $0 = peer.address }

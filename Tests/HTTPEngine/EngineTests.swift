@@ -2,7 +2,6 @@
 import Core
 import Glibc
 import HTTPEngine
-import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct EngineTests {
@@ -11,7 +10,7 @@ import Testing
     }
 
     @Test func postsOverOneConnection() throws {
-        let seen = Mutex<[String]>([])
+        let seen = Guarded<[String]>([])
         let server = ScriptedServer { peer in
             while let request = peer.request() {
                 seen.withLock { $0.append(request) }
@@ -37,7 +36,7 @@ import Testing
     }
 
     @Test func postsLargeBodiesWhole() throws {
-        let length = Mutex(0)
+        let length = Guarded(0)
         let server = ScriptedServer { peer in
             while let request = peer.request() {
                 length.withLock { $0 = request.utf8.count }
@@ -281,7 +280,7 @@ import Testing
 
     /// The request on a dying connection is one failed attempt of its own class; it is never sent again.
     @Test func aDyingReusedConnectionIsAFailedAttempt() throws {
-        let requests = Mutex(0)
+        let requests = Guarded(0)
         let server = ScriptedServer { peer in
             while peer.request() != nil {
                 let count = requests.withLock { count in

@@ -2,12 +2,11 @@
 import Core
 import HTTPEngine
 import Runtime
-import Synchronization
 import Testing
 
 final class Harness: Sendable {
     private final class Store: Sendable {
-        let results = Mutex<[HTTPResult]>([])
+        let results = Guarded<[HTTPResult]>([])
         let wake = EventFD()
     }
     private let store = Store()

@@ -21,7 +21,7 @@ final class ScriptedNameserver: Sendable {
     private let descriptor: Int32
     private let isStopped = Atomic(false)
     private let asking = Asking()
-    private let thread = Mutex<OwnedThread?>(nil)
+    private let thread = Guarded<OwnedThread?>(nil)
     private let stream: ScriptedServer
 
     /// Names of the A questions so far.
@@ -99,8 +99,8 @@ final class ScriptedNameserver: Sendable {
 
 /// What was asked, and what is answered to it.
 private final class Asking: Sendable {
-    let asked = Mutex<[String]>([])
-    let askedV6 = Mutex<[String]>([])
+    let asked = Guarded<[String]>([])
+    let askedV6 = Guarded<[String]>([])
 
     func reply(_ query: [UInt8], _ answers: [String: ScriptedNameserver.Answer]) -> [UInt8]? {
         var labels: [String] = []
@@ -145,7 +145,7 @@ private final class Asking: Sendable {
     }
 
     /// How often it was asked before.
-    private static func note(_ name: String, _ asked: borrowing Mutex<[String]>) -> Int {
+    private static func note(_ name: String, _ asked: Guarded<[String]>) -> Int {
         asked.withLock { asked in
             asked.append(name)
             return asked.count { $0 == name } - 1

@@ -5,7 +5,6 @@ import COpenSSL
 import Core
 import Glibc
 import Runtime
-import Synchronization
 
 /// The receiver's side of one connection.
 final class Peer {
@@ -113,9 +112,9 @@ final class ScriptedServer: Sendable {
     private let script: @Sendable (Peer) -> Void
     /// One for all connections, so that sessions are resumed.
     private let tls: ServerTLS?
-    private let open = Mutex<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
-    private let accepted = Mutex(0)
-    private let acceptor = Mutex<OwnedThread?>(nil)
+    private let open = Guarded<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
+    private let accepted = Guarded(0)
+    private let acceptor = Guarded<OwnedThread?>(nil)
 
     var connections: Int { accepted.withLock { $0 } }
 

@@ -3,7 +3,6 @@ import COpenSSL
 import Core
 import Glibc
 import HTTPEngine
-import Synchronization
 import Testing
 
 /// An authority and leaf certificates, made once a run by the `openssl` command in a folder of their own.
@@ -96,7 +95,7 @@ final class Certificates: Sendable {
         ("client", .tlsUntrusted),
     ])
     func refuses(_ certificate: String, _ failure: AttemptFailure) throws {
-        let requests = Mutex(0)
+        let requests = Guarded(0)
         let server = ScriptedServer(tls: Certificates.shared.tls(certificate)) { peer in
             while peer.request() != nil { requests.withLock { $0 += 1 } }
         }
