@@ -2,7 +2,6 @@
 // that other threads hold; the work is in `EngineThread`.
 package import Core
 internal import Runtime
-internal import Synchronization
 
 /// What other threads tell an engine thread beside requests.
 enum EngineOrder: Sendable {
@@ -30,8 +29,8 @@ struct EngineMail: Sendable {
 final class EngineShard: Sendable {
     let wake = EventFD()
     let onResults: @Sendable ([HTTPResult]) -> Void
-    private let pending = Mutex((mail: EngineMail(), isClosed: false))
-    private let counters = Mutex(HTTPEngineCounters())
+    private let pending = Guarded((mail: EngineMail(), isClosed: false))
+    private let counters = Guarded(HTTPEngineCounters())
 
     init(onResults: @escaping @Sendable ([HTTPResult]) -> Void) { self.onResults = onResults }
 
@@ -80,7 +79,7 @@ final class EngineShard: Sendable {
 
 package final class HTTPEngine: Sendable {
     private let shards: [EngineShard]
-    private let threads: Mutex<[OwnedThread]>
+    private let threads: Guarded<[OwnedThread]>
 
     /// Starts the engine's threads.
     /// - Parameters:
@@ -104,7 +103,7 @@ package final class HTTPEngine: Sendable {
 
         let shards = contexts.map { _ in EngineShard(onResults: onResults) }
         self.shards = shards
-        threads = Mutex(
+        threads = Guarded(
             zip(shards, contexts).enumerated().map { number, pair in
                 OwnedThread(name: "http-engine-\(number)") { [limits] in
                     EngineThread(pair.0, configuration, limits: limits, tls: pair.1).run()

@@ -2,6 +2,7 @@
 import Core
 import Glibc
 import HTTPEngine
+import Runtime
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct EgressTests {

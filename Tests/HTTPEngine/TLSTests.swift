@@ -3,6 +3,7 @@ import COpenSSL
 import Core
 import Glibc
 import HTTPEngine
+import Runtime
 import Testing
 
 /// An authority and leaf certificates, made once a run by the `openssl` command in a folder of their own.
