@@ -2,9 +2,10 @@
 //
 // To come with the deeper API, each at its seam: rate limits and the limit on failed keys (before and behind
 // `Authentication`), Idempotency-Key and If-Match (in `WebhookHandlers.send`), OpenAPI (from `RouteTable.routes`).
-internal import Core
+package import Core
 package import Crypto
 package import HTTPServer
+internal import JSON
 package import Registry
 internal import Runtime
 
@@ -17,18 +18,20 @@ package final class APIServer: Sendable {
     /// Listens from now on.
     /// - Parameters:
     ///   - listen: `api.listen`.
+    ///   - ipRanges: `egress.ipRanges`, which `GET /v1/ip-ranges` tells.
     ///   - webhooksPerAccount: `limits.webhooksPerAccount`, for the text of the refusal; the registry enforces it.
     ///   - judgeURL: why an endpoint's URL is refused, completing "/url …"; nil when it is fine.
     /// - Throws: ``HTTPServerError`` with address, cause and mend.
     package init(
         listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, secretBox: SecretBox,
-        webhooksPerAccount: Int = 10, limits: HTTPServerLimits = HTTPServerLimits(),
+        ipRanges: Settings.IPRanges = Settings.IPRanges(), webhooksPerAccount: Int = 10,
+        limits: HTTPServerLimits = HTTPServerLimits(),
         judgeURL: @escaping @Sendable (String) -> String?
     ) throws(HTTPServerError) {
         let webhooks = WebhookHandlers(
             view: view, client: client, secretBox: secretBox, fields: WebhookFields(judgeURL: judgeURL),
             webhooksPerAccount: webhooksPerAccount)
-        let table = Self.routes(webhooks, LogHandlers(webhooks: webhooks, logs: logs))
+        let table = Self.routes(webhooks, LogHandlers(webhooks: webhooks, logs: logs), ipRanges)
         let authentication = Authentication(view: view)
         server = try HTTPServer(listen: listen, limits: limits, refusal: { .refusal($0) }) { request, responder in
             Self.answer(request, responder, table, authentication)
@@ -39,7 +42,9 @@ package final class APIServer: Sendable {
     package func stop(seconds: Double = 5) { server.stop(seconds: seconds) }
 
     /// Every path of the API.
-    static func routes(_ webhooks: WebhookHandlers, _ logs: LogHandlers) -> RouteTable {
+    static func routes(
+        _ webhooks: WebhookHandlers, _ logs: LogHandlers, _ ipRanges: Settings.IPRanges
+    ) -> RouteTable {
         RouteTable(routes: [
             Route(.post, "/v1/webhooks", webhooks.create),
             Route(.get, "/v1/webhooks", webhooks.list),
@@ -47,6 +52,15 @@ package final class APIServer: Sendable {
             Route(.patch, "/v1/webhooks/:webhookId", webhooks.update),
             Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
             Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),
+            Route(.get, "/v1/ip-ranges") { call in
+                call.respond(
+                    .data(200) { json in
+                        json.object { json in
+                            json.field("production", ipRanges.production)
+                            json.field("testnet", ipRanges.testnet)
+                        }
+                    })
+            },
         ])
     }
 

@@ -17,7 +17,7 @@ final class EngineRoom: Sendable {
         configuration.policy = policy
         configuration.authoritiesFile = settings.egress.caFile
         configuration.nameservers = settings.egress.nameservers
-        configuration.sourceAddress = settings.egress.sourceAddress.flatMap { IPAddress($0) }
+        configuration.sourceAddresses = settings.egress.sourceAddresses.compactMap { IPAddress($0) }
         let inbox = results
         do {
             engine = try HTTPEngine(configuration: configuration, threads: settings.deliver.threads) {
@@ -36,6 +36,15 @@ extension AddressPolicy {
         self.init(
             allow: egress.allowNetworks.compactMap { Network($0) },
             deny: egress.denyNetworks.compactMap { Network($0) },
-            ownListeners: ownListeners)
+            ownListeners: ownListeners.union(Self.onEveryInterface(ownListeners)))
+    }
+
+    /// A listener on the wildcard address hears every address of this machine.
+    private static func onEveryInterface(_ listeners: Set<Listener>) -> [Listener] {
+        let wildcards = listeners.filter { $0.address == IPAddress(v4: 0) || $0.address == IPAddress(high: 0, low: 0) }
+        guard !wildcards.isEmpty else { return [] }
+        return InterfaceAddresses.all().flatMap { address in
+            wildcards.map { Listener(address: address, port: $0.port) }
+        }
     }
 }

@@ -64,7 +64,7 @@ final class FrontDoor: Sendable {
         do {
             let api = try APIServer(
                 listen: settings.api.listen.description, view: view, client: client, logs: logs, secretBox: secrets,
-                webhooksPerAccount: settings.limits.webhooksPerAccount
+                ipRanges: settings.egress.ipRanges, webhooksPerAccount: settings.limits.webhooksPerAccount
             ) { text in
                 do throws(EndpointFault) {
                     _ = try EndpointURL(text, allowHTTP: allowHTTP, policy: policy)

@@ -20,6 +20,19 @@ package enum Base64 {
         return Array(text[..<Int(count)])
     }
 
+    /// Decodes into memory of the caller's, for what must not be left lying about.
+    /// - Parameter bytes: at least three quarters of the text's length, rounded up.
+    /// - Returns: the number of bytes; nil for anything but padded base64 without white space.
+    static func decode(_ text: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Int? {
+        guard text.count % 4 == 0, text.count / 4 * 3 <= bytes.count, !text.contains(where: { $0 <= 0x20 }) else {
+            return nil
+        }
+        if text.isEmpty { return 0 }
+        let count = EVP_DecodeBlock(bytes.baseAddress, text.baseAddress, Int32(text.count))
+        guard count >= 0 else { return nil }
+        return Int(count) - text.suffix(2).count { $0 == UInt8(ascii: "=") }
+    }
+
     /// nil for anything but padded base64 without white space.
     package static func decode(_ text: String) -> [UInt8]? {
         let input = Array(text.utf8)

@@ -52,6 +52,20 @@ package struct SecretBox: Sendable {
         return nonce + sealed + tag
     }
 
+    /// The same, without leaving the plain text anywhere: `use` must not keep it.
+    package func open<Result>(
+        _ box: [UInt8], keyID: String, context: [UInt8],
+        _ use: (UnsafeRawBufferPointer) throws(CryptoError) -> Result
+    ) throws(CryptoError) -> Result {
+        var plain = try open(box, keyID: keyID, context: context)
+        // Nobody else holds the array: this overwrites it where it is.
+        defer { plain.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) } }
+        let result = plain.withUnsafeBytes { bytes in
+            Swift.Result { () throws(CryptoError) in try use(bytes) }
+        }
+        return try result.get()
+    }
+
     /// - Throws: ``CryptoError`` when the key is not loaded or the box is not authentic.
     package func open(_ box: [UInt8], keyID: String, context: [UInt8]) throws(CryptoError) -> [UInt8] {
         guard let key = keys.first(where: { $0.id == keyID }) else {

@@ -33,35 +33,35 @@ final class Target {
 
     let webhook: Webhook
     let endpoint: HTTPEndpoint
-    private let signers: [Signer]
-
-    private struct Signer {
-        let secret: WebhookSecret
-        let expiresAt: Timestamp?
-    }
+    private let signer: WebhookSigner
 
     static let fixedLines = Array("Content-Type: application/json\r\nUser-Agent: Learnault-Webhooks/1.0\r\n".utf8)
 
-    private init(webhook: Webhook, endpoint: HTTPEndpoint, signers: [Signer]) {
+    private init(webhook: Webhook, endpoint: HTTPEndpoint, signer: WebhookSigner) {
         self.webhook = webhook
         self.endpoint = endpoint
-        self.signers = signers
+        self.signer = signer
     }
 
-    static func make(_ webhook: Webhook, secrets: SecretBox, allowHTTP: Bool, policy: AddressPolicy) -> TargetState {
+    static func make(_ webhook: Webhook, secrets box: SecretBox, allowHTTP: Bool, policy: AddressPolicy) -> TargetState
+    {
         guard let url = try? EndpointURL(webhook.url, allowHTTP: allowHTTP, policy: policy) else {
             return .unusable(.endpoint, generation: webhook.generation)
         }
         do {
             let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
-            let signers = try webhook.secrets.map { secret in
-                Signer(
-                    secret: try WebhookSecret(secrets.open(secret.box, keyID: secret.keyID, context: context)),
-                    expiresAt: secret.expiresAt)
+            var secrets: [(secret: WebhookSecret, expiresAt: Int64?)] = []
+            for sealed in webhook.secrets {
+                let secret = try box.open(sealed.box, keyID: sealed.keyID, context: context) {
+                    text throws(CryptoError) in try WebhookSecret(text)
+                }
+                secrets.append((secret, sealed.expiresAt?.milliseconds))
             }
-            guard !signers.isEmpty else { throw CryptoError(description: "the webhook has no secret") }
+            guard !secrets.isEmpty else { throw CryptoError(description: "the webhook has no secret") }
             return .active(
-                Target(webhook: webhook, endpoint: HTTPEndpoint(url, fixedLines: fixedLines), signers: signers))
+                Target(
+                    webhook: webhook, endpoint: HTTPEndpoint(url, fixedLines: fixedLines),
+                    signer: WebhookSigner(secrets)))
         } catch {
             // Said once a change of the view, not once a record: nothing is sent, and nothing is lost.
             Log.error(
@@ -74,46 +74,16 @@ final class Target {
     /// The header lines of one attempt (contract §1).
     func headerLines(for delivery: Delivery, attempt: Int, at now: Timestamp) -> [UInt8] {
         var lines: [UInt8] = []
+        // Enough for two signatures: the one allocation of it all.
         lines.reserveCapacity(512)
-        func line(_ name: StaticString, _ value: (inout [UInt8]) -> Void) {
-            lines.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-            value(&lines)
-            lines.append(0x0D)
-            lines.append(0x0A)
-        }
-        let attemptDigits = Array(String(attempt).utf8)
-        let seconds = Array(String(now.milliseconds / 1000).utf8)
-        var eventID: [UInt8] = []
-        delivery.event.append(to: &eventID)
-        line("X-Learnault-Event: ") { $0.append(contentsOf: delivery.eventType.utf8) }
-        line("X-Learnault-Delivery: ") {
-            delivery.id.append(to: &$0)
-            $0.append(UInt8(ascii: "."))
-            $0.append(contentsOf: attemptDigits)
-        }
-        let valid = signers.filter { $0.expiresAt.map { now < $0 } ?? true }
-        // While a secret is rotated the old one signs X-Learnault-Signature; it stands behind the new one.
-        line("X-Learnault-Signature: ") { text in
-            (valid.last ?? signers[0]).secret.signBody(delivery.body) { text.appendHex($0) }
-        }
-        line("webhook-id: ") { $0.append(contentsOf: eventID) }
-        line("webhook-timestamp: ") { $0.append(contentsOf: seconds) }
-        line("webhook-signature: ") { text in
-            for (index, signer) in (valid.isEmpty ? [signers[0]] : valid).enumerated() {
-                if index > 0 { text.append(UInt8(ascii: " ")) }
-                text.append(
-                    contentsOf: signer.secret.standardSignature(id: eventID, timestamp: seconds, body: delivery.body))
-            }
-        }
+        lines.append("X-Learnault-Event: ")
+        lines.append(contentsOf: delivery.eventType.utf8)
+        lines.append("\r\nX-Learnault-Delivery: ")
+        delivery.id.append(to: &lines)
+        lines.append(UInt8(ascii: "."))
+        lines.append(decimal: attempt)
+        lines.append("\r\n")
+        signer.appendLines(to: &lines, body: delivery.body, now: now.milliseconds) { delivery.event.append(to: &$0) }
         return lines
-    }
-}
-
-extension [UInt8] {
-    fileprivate mutating func appendHex(_ bytes: UnsafeRawBufferPointer) {
-        for byte in bytes {
-            append(hexDigit(byte >> 4))
-            append(hexDigit(byte & 15))
-        }
     }
 }

@@ -36,6 +36,13 @@ final class Connection {
         return Socket.read(descriptor, into: buffer)
     }
 
+    /// Adds a part of the request to what is left to write, but for the bytes of it that are written already.
+    func queue(_ part: [UInt8], skipping written: inout Int) {
+        let skipped = min(written, part.count)
+        written -= skipped
+        unsent.append(contentsOf: part[skipped...])
+    }
+
     /// Writes what is left; false if the connection is broken.
     func flush() -> Bool {
         while unsentStart < unsent.count {
@@ -69,16 +76,18 @@ final class Attempt {
     var phase = Phase.free
     var request: HTTPRequest?
     var key: PoolKey?
-    /// Judged addresses of a name, bounded; empty for a literal.
-    var addresses: [IPAddress] = []
-    var nextAddress = 0
+    var race = AddressRace()
+    /// Connections that are being made; the first to stand becomes `connection`.
+    var racers: [Connection] = []
+    /// Why the last of them did not come about.
+    var connectFailure = AttemptFailure.connectFailed
+    /// It was our own want of descriptors or ports.
+    var isExhausted = false
     var connection: Connection?
     var startedAt: UInt64 = 0
     var startedAtWall: Int64 = 0
     var waitingSince: UInt64 = 0
     var deadline: UInt64 = 0
-    /// The timer is set to the share of one address instead of the deadline.
-    var hasConnectDeadline = false
     var isReused = false
     /// The result was handed out; only the rest of the body is awaited.
     var isEmitted = false
@@ -89,10 +98,10 @@ final class Attempt {
         phase = .free
         request = nil
         key = nil
-        addresses = []
-        nextAddress = 0
+        race = AddressRace()
+        racers.removeAll(keepingCapacity: true)
+        isExhausted = false
         connection = nil
-        hasConnectDeadline = false
         isReused = false
         isEmitted = false
     }

@@ -19,6 +19,11 @@ package struct PoolKey: Hashable, Sendable {
         self.isTLS = isTLS
         self.address = address
     }
+
+    /// Address and port tell nearly all keys apart, and hashing a name for every request costs more than all else here.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(address.high ^ address.low &* 0x9e37_79b9_7f4a_7c15 ^ UInt64(port))
+    }
 }
 
 package struct ConnectionPool: Sendable {
@@ -100,7 +105,8 @@ package struct ConnectionPool: Sendable {
     }
 
     /// An attempt wants a connection.
-    package mutating func acquire(_ key: PoolKey, attempt: Int, now: UInt64) -> Acquisition {
+    /// - Parameter mayWait: false if a limit means no; `wait` is then the whole answer.
+    package mutating func acquire(_ key: PoolKey, attempt: Int, now: UInt64, mayWait: Bool = true) -> Acquisition {
         let group = groupIndex(key)
         // The newest idle one which is fit; unfit ones stay for the sweep, they are older or were promised less time.
         var position = groups[group].idle.count - 1
@@ -123,6 +129,10 @@ package struct ConnectionPool: Sendable {
             forget(evictable)
             // The group may just have lost its last connection and with it its place; the slot may be the same again.
             return .open(slot: take(groupIndex(key), now), evicted: evictable)
+        }
+        guard mayWait else {
+            dropIfUnused(group)
+            return .wait
         }
         groups[group].waiting.append(attempt)
         if groups[group].open < limits.perKey { queue(group) }

@@ -14,12 +14,10 @@ extension EngineThread {
         attempt.request = request
         counters.inFlight += 1
         wheel.set(attempt.index, at: attempt.deadline)
-        if let key = request.endpoint.literalKey {
-            guard isAllowed(key.address, key.port) else { return finish(attempt, .failed(.addressDenied)) }
-            attempt.key = key
-            lease(attempt)
-        } else {
+        if request.endpoint.literal.isEmpty {
             resolve(attempt, request.endpoint.url.host)
+        } else {
+            use(request.endpoint.literal, attempt)
         }
     }
 
@@ -61,26 +59,31 @@ extension EngineThread {
     }
 
     private func use(_ resolution: Resolution, _ attempt: Attempt) {
-        guard let url = attempt.request?.endpoint.url else { return }
         switch resolution {
         case .failed(let failure): finish(attempt, .failed(failure))
-        case .addresses(let addresses):
-            // One denied address denies the name: who mixes them is not to be trusted with the others.
-            for address in addresses where !isAllowed(address, url.port) {
-                return finish(attempt, .failed(.addressDenied))
-            }
-            attempt.addresses =
-                addresses.count > Self.maximumAddresses ? Array(addresses.prefix(Self.maximumAddresses)) : addresses
-            let keys = attempt.addresses.map { PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: $0) }
-            attempt.nextAddress = 1
-            attempt.key = keys[0]
-            // Any connection there is beats opening one to the first address.
-            if let idle = keys.first(where: { pool.hasIdle($0) }) {
-                attempt.key = idle
-                attempt.nextAddress = 0
-            }
-            lease(attempt)
+        case .addresses(let addresses): use(addresses, attempt)
         }
+    }
+
+    private func use(_ addresses: [IPAddress], _ attempt: Attempt) {
+        guard let url = attempt.request?.endpoint.url else { return }
+        // One denied address denies the name: who mixes them is not to be trusted with the others.
+        for address in addresses where !isAllowed(address, url.port) {
+            return finish(attempt, .failed(.addressDenied))
+        }
+        attempt.race = AddressRace(addresses)
+        var key = PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: addresses[0])
+        // Any connection there is beats opening one to the first address.
+        if addresses.count > 1 {
+            for address in attempt.race.candidates {
+                let candidate = PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: address)
+                guard pool.hasIdle(candidate) else { continue }
+                key = candidate
+                break
+            }
+        }
+        attempt.key = key
+        lease(attempt)
     }
 
     // MARK: Connections
@@ -120,41 +123,35 @@ extension EngineThread {
         wheel.set(attempt.index, at: attempt.deadline)
     }
 
-    /// This address did not answer; the next one may, within the same deadline. (Racing them would begin here.)
-    func connectFailed(_ attempt: Attempt, _ failure: AttemptFailure) {
-        attempt.connection = nil
-        guard attempt.nextAddress < attempt.addresses.count, now < attempt.deadline, let key = attempt.key else {
-            return finish(attempt, .failed(failure))
-        }
-        let address = attempt.addresses[attempt.nextAddress]
-        attempt.nextAddress += 1
-        attempt.key = PoolKey(host: key.host, port: key.port, isTLS: key.isTLS, address: address)
-        // The last address's share of the time ends here; the next one, or a reused connection, has what is left.
-        attempt.hasConnectDeadline = false
-        wheel.set(attempt.index, at: attempt.deadline)
-        lease(attempt)
-    }
-
     // MARK: Ends
 
     func timedOut(_ attempt: Attempt) {
-        guard let connection = attempt.connection else {
-            if attempt.phase == .waiting {
-                leaveQueue(attempt)
-                return finish(attempt, .failed(.connectTimeout), .beforeSending)
-            }
+        switch attempt.phase {
+        case .free: return
+        case .resolving:
             forgetName(attempt)
-            return finish(attempt, .failed(.dnsTimeout))
+            finish(attempt, .failed(.dnsTimeout))
+        case .waiting:
+            leaveQueue(attempt)
+            finish(attempt, .failed(.connectTimeout), .beforeSending)
+        case .connecting:
+            if now < attempt.deadline { return advance(attempt) }
+            finish(attempt, .failed(.connectTimeout))
+        case .handshaking:
+            closeConnection(of: attempt)
+            finish(attempt, .failed(.tlsTimeout))
+        case .exchanging:
+            let connection = attempt.connection
+            closeConnection(of: attempt)
+            let status = connection?.reader.status
+            finish(attempt, status.map { .answered(status: $0) } ?? .failed(.responseTimeout), .none, connection)
         }
-        let status = attempt.phase == .exchanging ? connection.reader.status : nil
+    }
+
+    private func closeConnection(of attempt: Attempt) {
+        guard let connection = attempt.connection else { return }
         detach(connection)
         drop(connection)
-        switch attempt.phase {
-        case .connecting: connectFailed(attempt, .connectTimeout)
-        case .handshaking: finish(attempt, .failed(.tlsTimeout))
-        default:
-            finish(attempt, status.map { .answered(status: $0) } ?? .failed(.responseTimeout), .none, connection.reader)
-        }
     }
 
     func cancelAll() {
@@ -170,7 +167,7 @@ extension EngineThread {
                 drop(connection)
             }
             if let status {
-                finish(attempt, .answered(status: status), .none, connection?.reader)
+                finish(attempt, .answered(status: status), .none, connection)
             } else {
                 finish(attempt, .failed(.connectionClosed), wasSent ? .afterSending : .beforeSending)
             }
@@ -193,9 +190,10 @@ extension EngineThread {
     /// The result, unless it is out already, and the end of the attempt.
     func finish(
         _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none,
-        _ reader: ResponseReader? = nil
+        _ connection: Connection? = nil
     ) {
-        if !attempt.isEmitted { emit(attempt, outcome, cancellation, reader) }
+        if !attempt.isEmitted { emit(attempt, outcome, cancellation, connection) }
+        closeRacers(attempt)
         wheel.cancel(attempt.index)
         attempt.reset()
         freeAttempts.append(attempt.index)
@@ -203,18 +201,18 @@ extension EngineThread {
 
     func emit(
         _ attempt: Attempt, _ outcome: Outcome, _ cancellation: HTTPResult.Cancellation = .none,
-        _ reader: ResponseReader? = nil
+        _ connection: Connection? = nil
     ) {
         guard let token = attempt.request?.token else { preconditionFailure("a result without a request") }
         attempt.isEmitted = true
         counters.inFlight -= 1
-        let time = wall
+        let kept = outcome.isSuccess ? nil : connection
         results.append(
             HTTPResult(
                 token: token, outcome: outcome, cancellation: cancellation, startedAtWall: attempt.startedAtWall,
                 durationMicroseconds: Int((now - attempt.startedAt) / 1000),
-                retryAfterSeconds: reader?.retryAfter?.seconds(atWallMilliseconds: time),
-                responseHead: reader?.keptHead ?? [], bodyPrefix: reader?.keptBody ?? [],
+                retryAfterSeconds: kept?.reader.retryAfter?.seconds(atWallMilliseconds: wall),
+                responseHead: kept?.reader.keptHead ?? [], bodyPrefix: kept?.reader.keptBody ?? [],
                 reusedConnection: attempt.isReused))
     }
 

@@ -1,88 +1,11 @@
-// A connection's way: connect, handshake, request out, answer in, back to the pool.
+// A connection's way once it stands: handshake, request out, answer in, back to the pool.
 internal import Core
 internal import Glibc
 
 extension EngineThread {
-    // MARK: Opening
+    // MARK: TLS
 
-    func performOpens() {
-        var position = 0
-        while position < opens.count {
-            let next = opens[position]
-            position += 1
-            let attempt = attempts[next.attempt]
-            endWaiting(attempt)
-            open(attempt, next.slot)
-        }
-        opens.removeAll(keepingCapacity: true)
-    }
-
-    func open(_ attempt: Attempt, _ slot: Int) {
-        guard let key = attempt.key else { preconditionFailure("an attempt without an address") }
-        attempt.phase = .connecting
-        // It may have waited, and the policy changed meanwhile.
-        guard isAllowed(key.address, key.port) else {
-            giveBack(slot)
-            return finish(attempt, .failed(.addressDenied))
-        }
-        switch connect(key) {
-        case .failed(let failure):
-            giveBack(slot)
-            connectFailed(attempt, failure)
-        case .exhausted:
-            giveBack(slot)
-            finish(attempt, .failed(.connectFailed), .beforeSending)
-        case .connecting(let descriptor):
-            generation &+= 1
-            let connection = Connection(slot: slot, generation: generation, descriptor: descriptor, key: key)
-            guard poller.addEdge(descriptor, .connection(slot: slot, generation: generation)) else {
-                close(descriptor)
-                giveBack(slot)
-                return finish(attempt, .failed(.connectFailed), .beforeSending)
-            }
-            while connections.count <= slot { connections.append(nil) }
-            connections[slot] = connection
-            connection.attempt = attempt
-            attempt.connection = connection
-            counters.connects += 1
-            shareDeadline(attempt)
-        }
-    }
-
-    /// Out of descriptors or ports, an idle connection is worth less than a new one.
-    private func connect(_ key: PoolKey) -> Socket.OpenResult {
-        let source = configuration.sourceAddress
-        let result = Socket.connect(to: key.address, port: key.port, from: source)
-        guard case .exhausted = result, let idle = pool.takeOldestIdle() else { return result }
-        closeForgotten(idle)
-        return Socket.connect(to: key.address, port: key.port, from: source)
-    }
-
-    /// While there are other addresses, one of them may not use up the time of all.
-    private func shareDeadline(_ attempt: Attempt) {
-        let left = attempt.addresses.count - attempt.nextAddress
-        guard left > 0, attempt.deadline > now else { return }
-        attempt.hasConnectDeadline = true
-        wheel.set(attempt.index, at: now + (attempt.deadline - now) / UInt64(left + 1))
-    }
-
-    private func established(_ connection: Connection) {
-        guard let attempt = connection.attempt, let url = attempt.request?.endpoint.url else { return }
-        if attempt.hasConnectDeadline {
-            attempt.hasConnectDeadline = false
-            wheel.set(attempt.index, at: attempt.deadline)
-        }
-        guard connection.key.isTLS else { return send(connection) }
-        guard let stream = tls.stream(over: connection.descriptor, connection.key, serverName: url.serverName) else {
-            return fail(connection, .tlsFailed)
-        }
-        connection.tls = stream
-        connection.phase = .handshaking
-        attempt.phase = .handshaking
-        shakeHands(connection)
-    }
-
-    private func shakeHands(_ connection: Connection) {
+    func shakeHands(_ connection: Connection) {
         switch connection.tls?.handshake() {
         case .done(let resumed):
             counters.tlsHandshakes += 1
@@ -103,10 +26,7 @@ extension EngineThread {
                 established(connection)
                 return receiveEarly(connection, flags)
             }
-            guard let attempt = connection.attempt else { return }
-            detach(connection)
-            drop(connection)
-            connectFailed(attempt, failure)
+            connectFailed(connection, failure)
         case .handshaking:
             shakeHands(connection)
             receiveEarly(connection, flags)
@@ -148,46 +68,40 @@ extension EngineThread {
         connection.phase = .exchanging
         attempt.phase = .exchanging
         connection.reader = ResponseReader()
-        headBuffer.removeAll(keepingCapacity: true)
-        headBuffer.append(contentsOf: request.endpoint.fixedHead)
-        headBuffer.append(contentsOf: request.headerLines)
-        appendLength(request.body.count)
-        if connection.tls != nil {
-            // Head and body together: one record where it fits.
-            connection.unsent.append(contentsOf: headBuffer)
-            connection.unsent.append(contentsOf: request.body)
-            if !connection.flush() { writeFailed(connection) }
-            return
+        setLengthLine(request.body.count)
+        var written = 0
+        if connection.tls == nil {
+            let whole =
+                request.endpoint.fixedHead.count + request.headerLines.count + lengthLine.count + request.body.count
+            switch Socket.write(
+                connection.descriptor, request.endpoint.fixedHead, request.headerLines, lengthLine, request.body)
+            {
+            case .bytes(let count): written = count
+            case .wouldBlock: written = 0
+            case .ended, .broken, .tlsBroken: return writeFailed(connection)
+            }
+            if written == whole { return }
         }
-        let result = headBuffer.withUnsafeBytes { head in
-            request.body.withUnsafeBytes { Socket.write(connection.descriptor, head, $0) }
-        }
-        let written: Int
-        switch result {
-        case .bytes(let count): written = count
-        case .wouldBlock: written = 0
-        case .ended, .broken, .tlsBroken: return writeFailed(connection)
-        }
-        guard written < headBuffer.count + request.body.count else { return }
-        connection.unsent.append(contentsOf: headBuffer.dropFirst(written))
-        connection.unsent.append(contentsOf: request.body.dropFirst(max(0, written - headBuffer.count)))
+        // TLS gets head and body together, one record where it fits; a plain socket what it did not take at once.
+        connection.queue(request.endpoint.fixedHead, skipping: &written)
+        connection.queue(request.headerLines, skipping: &written)
+        connection.queue(lengthLine, skipping: &written)
+        connection.queue(request.body, skipping: &written)
+        if connection.tls != nil, !connection.flush() { writeFailed(connection) }
     }
 
-    private static let lengthName: StaticString = "Content-Length: "
-
-    private func appendLength(_ length: Int) {
-        let name = Self.lengthName
-        headBuffer.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    private func setLengthLine(_ length: Int) {
+        guard length != lengthOfLine else { return }
+        lengthOfLine = length
+        lengthLine.removeAll(keepingCapacity: true)
+        lengthLine.append(contentsOf: Self.lengthName)
         var divisor = 1
         while length / divisor >= 10 { divisor *= 10 }
         while divisor > 0 {
-            headBuffer.append(0x30 + UInt8(length / divisor % 10))
+            lengthLine.append(0x30 + UInt8(length / divisor % 10))
             divisor /= 10
         }
-        for _ in 0..<2 {
-            headBuffer.append(0x0d)
-            headBuffer.append(0x0a)
-        }
+        lengthLine.append(contentsOf: Self.lineEnds)
     }
 
     /// The receiver takes no more, but it may have answered before: 413 and close is a common pair.
@@ -220,7 +134,8 @@ extension EngineThread {
                 if case .complete = connection.reader.end() { return conclude(connection, inStep: false) }
                 return lost(connection, .connectionClosed)
             case .broken: return lost(connection, .connectionReset)
-            case .tlsBroken: return lost(connection, connection.reader.hasStarted ? .connectionReset : .tlsFailed)
+            case .tlsBroken(let failure):
+                return lost(connection, connection.reader.hasStarted ? .connectionReset : failure)
             }
         }
     }
@@ -230,7 +145,7 @@ extension EngineThread {
         guard let status = connection.reader.status, (200..<300).contains(status), let attempt = connection.attempt,
             !attempt.isEmitted
         else { return }
-        emit(attempt, .answered(status: status), .none, connection.reader)
+        emit(attempt, .answered(status: status), .none, connection)
     }
 
     /// The connection broke. What was answered stays answered.
@@ -241,7 +156,7 @@ extension EngineThread {
         fail(connection, connection.exchanges > 0 && !connection.reader.hasStarted ? .reusedConnectionClosed : failure)
     }
 
-    private func fail(_ connection: Connection, _ failure: AttemptFailure) {
+    func fail(_ connection: Connection, _ failure: AttemptFailure) {
         guard let attempt = connection.attempt else { return drop(connection) }
         detach(connection)
         drop(connection)
@@ -250,7 +165,7 @@ extension EngineThread {
 
     private func conclude(_ connection: Connection, inStep: Bool) {
         guard let attempt = connection.attempt, let status = connection.reader.status else { return drop(connection) }
-        finish(attempt, .answered(status: status), .none, connection.reader)
+        finish(attempt, .answered(status: status), .none, connection)
         connection.attempt = nil
         connection.exchanges += 1
         var isReusable = inStep && connection.reader.isReusable && connection.isSent && !connection.mayNotBeReused
@@ -271,6 +186,7 @@ extension EngineThread {
 
     func detach(_ connection: Connection) {
         connection.attempt?.connection = nil
+        connection.attempt?.racers.removeAll { $0 === connection }
         connection.attempt = nil
     }
 
@@ -280,7 +196,7 @@ extension EngineThread {
         giveBack(connection.slot)
     }
 
-    private func giveBack(_ slot: Int) {
+    func giveBack(_ slot: Int) {
         if let next = pool.closed(slot, now: now) { opens.append(next) }
     }
 

@@ -6,7 +6,6 @@ internal import Glibc
 internal import Runtime
 
 final class EngineThread {
-    static let maximumAddresses = 8
     private static let bufferBytes = 64 * 1024
 
     let configuration: HTTPEngineConfiguration
@@ -18,7 +17,11 @@ final class EngineThread {
     let resolver: Resolver
     /// One read buffer for all connections: nothing stays in it between two reads.
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferBytes, alignment: 16)
-    var headBuffer: [UInt8] = []
+    /// `Content-Length` and the empty line of the request that is being written.
+    var lengthLine: [UInt8] = []
+    var lengthOfLine = -1
+    static let lengthName = Array("Content-Length: ".utf8)
+    static let lineEnds: [UInt8] = [0x0d, 0x0a, 0x0d, 0x0a]
 
     var policy: AddressPolicy
     var pool: ConnectionPool
@@ -38,7 +41,7 @@ final class EngineThread {
     var now = Clock.monotonic()
     var wall = Clock.wallMilliseconds()
     private var due: [Int] = []
-    private var messages: [EngineMessage] = []
+    private var mail = EngineMail()
     private var isStopping = false
 
     init(_ shard: EngineShard, _ configuration: HTTPEngineConfiguration, limits: ConnectionPool.Limits, tls: TLSContext)
@@ -90,9 +93,8 @@ final class EngineThread {
         for connection in connections { if let connection { drop(connection) } }
         opens = []
         resolver.cancel()
-        _ = resolver.takeAnswers()
-        messages = shard.close()
-        for case .requests(let batch) in messages { for request in batch { refuse(request) } }
+        _ = resolver.takeAnswers(now: now)
+        for request in shard.close().requests { refuse(request) }
         flush()
     }
 
@@ -113,12 +115,12 @@ final class EngineThread {
                 resolver.process(descriptor, readable: flags.isReadable || flags.hasEnded, writable: flags.isWritable)
             }
         }
-        if isWoken { takeMessages() }
+        if isWoken { takeMail() }
         wheel.expire(now: now, into: &due)
         for index in due { timedOut(attempts[index]) }
         due.removeAll(keepingCapacity: true)
         if resolver.pending > 0 { resolver.tick() }
-        for answer in resolver.takeAnswers() { resolved(answer) }
+        for answer in resolver.takeAnswers(now: now) { resolved(answer) }
         performOpens()
         while let slot = pool.takeExpired(now: now) { closeForgotten(slot) }
         flush()
@@ -128,23 +130,27 @@ final class EngineThread {
         var next = UInt64.max
         if let look = wheel.nextLook() { next = look }
         if let expiry = pool.nextExpiry { next = min(next, expiry) }
-        if let tick = resolver.nextTick { next = min(next, now + tick) }
+        if let look = resolver.nextLook(now: now) { next = min(next, look) }
         guard next != .max else { return -1 }
         let current = Clock.monotonic()
         return next <= current ? 0 : Int32(clamping: (next - current + 999_999) / 1_000_000)
     }
 
-    private func takeMessages() {
-        shard.inbox.take(into: &messages)
-        for message in messages {
-            switch message {
-            case .requests(let batch): for request in batch { start(request) }
+    private func takeMail() {
+        shard.take(into: &mail)
+        var started = 0
+        for (order, after) in mail.orders {
+            for position in started..<after { start(mail.requests[position]) }
+            started = after
+            switch order {
             case .policy(let policy): adopt(policy)
             case .cancelAll: cancelAll()
             case .stop: isStopping = true
             }
         }
-        messages.removeAll(keepingCapacity: true)
+        for position in started..<mail.requests.count { start(mail.requests[position]) }
+        // The attempts hold what they need; a second hold on head and body would outlive them.
+        mail.removeAll()
     }
 
     /// Hands out the turn's results as one batch.
@@ -153,17 +159,24 @@ final class EngineThread {
         counters.connectionsIdle = pool.idle
         shard.publish(counters)
         guard !results.isEmpty else { return }
-        let batch = results
-        results = []
-        shard.onResults(batch)
+        shard.onResults(results)
+        results.removeAll(keepingCapacity: true)
     }
 
     private func adopt(_ policy: AddressPolicy) {
         guard policy != self.policy else { return }
         self.policy = policy
         for case .some(let connection) in connections {
-            guard case .denied = policy.judge(connection.key.address, port: connection.key.port) else { continue }
-            if connection.phase == .idle { drop(connection) } else { connection.mayNotBeReused = true }
+            guard connections[connection.slot] === connection,
+                case .denied = policy.judge(connection.key.address, port: connection.key.port)
+            else { continue }
+            switch connection.phase {
+            case .idle: drop(connection)
+            case .connecting, .handshaking:
+                counters.addressesDenied += 1
+                fail(connection, .addressDenied)
+            case .exchanging: connection.mayNotBeReused = true
+            }
         }
     }
 }

@@ -2,44 +2,68 @@
 // that other threads hold; the work is in `EngineThread`.
 package import Core
 internal import Runtime
-internal import Synchronization
 
-/// What other threads tell an engine thread.
-enum EngineMessage: Sendable {
-    case requests([HTTPRequest])
+/// What other threads tell an engine thread beside requests.
+enum EngineOrder: Sendable {
     case policy(AddressPolicy)
     case cancelAll
     case stop
 }
 
+/// Everything told since the thread looked last. Its arrays change hands and keep their room: nothing is allocated while
+/// the load stays the same.
+struct EngineMail: Sendable {
+    var requests: [HTTPRequest] = []
+    /// Each with the number of requests that came before it.
+    var orders: [(order: EngineOrder, after: Int)] = []
+
+    var isEmpty: Bool { requests.isEmpty && orders.isEmpty }
+
+    mutating func removeAll() {
+        requests.removeAll(keepingCapacity: true)
+        orders.removeAll(keepingCapacity: true)
+    }
+}
+
 /// The part of one engine thread that others may touch.
 final class EngineShard: Sendable {
     let wake = EventFD()
-    let inbox: Inbox<EngineMessage>
     let onResults: @Sendable ([HTTPResult]) -> Void
-    private let isClosed = Mutex(false)
-    private let counters = Mutex(HTTPEngineCounters())
+    private let pending = Guarded((mail: EngineMail(), isClosed: false))
+    private let counters = Guarded(HTTPEngineCounters())
 
-    init(onResults: @escaping @Sendable ([HTTPResult]) -> Void) {
-        self.onResults = onResults
-        inbox = Inbox(wake: wake)
+    init(onResults: @escaping @Sendable ([HTTPResult]) -> Void) { self.onResults = onResults }
+
+    func put(_ batch: [HTTPRequest]) {
+        if !put({ $0.requests.append(contentsOf: batch) }) { onResults(batch.map(Self.refusal)) }
     }
 
-    func put(_ message: EngineMessage) {
-        // The lock makes sure that nothing is put after the thread has looked for the last time.
-        let isTaken = isClosed.withLock { isClosed in
-            if !isClosed { inbox.put(message) }
-            return !isClosed
+    func put(_ order: EngineOrder) { _ = put { $0.orders.append((order, $0.requests.count)) } }
+
+    /// False when the thread has looked for the last time.
+    private func put(_ add: (inout EngineMail) -> Void) -> Bool {
+        let (isTaken, wasEmpty) = pending.withLock { pending in
+            let wasEmpty = pending.mail.isEmpty
+            if !pending.isClosed { add(&pending.mail) }
+            return (!pending.isClosed, wasEmpty)
         }
-        if !isTaken, case .requests(let batch) = message { onResults(batch.map(Self.refusal)) }
+        if isTaken, wasEmpty { wake.signal() }
+        return isTaken
+    }
+
+    /// Takes everything; the emptied `spare` takes its place.
+    func take(into spare: inout EngineMail) {
+        spare.removeAll()
+        pending.withLock { swap(&$0.mail, &spare) }
     }
 
     /// No message comes any more; what came unread.
-    func close() -> [EngineMessage] {
-        isClosed.withLock { $0 = true }
-        var rest: [EngineMessage] = []
-        inbox.take(into: &rest)
-        return rest
+    func close() -> EngineMail {
+        pending.withLock { pending in
+            pending.isClosed = true
+            defer { pending.mail = EngineMail() }
+            return pending.mail
+        }
     }
 
     static func refusal(_ request: HTTPRequest) -> HTTPResult {
@@ -55,7 +79,7 @@ final class EngineShard: Sendable {
 
 package final class HTTPEngine: Sendable {
     private let shards: [EngineShard]
-    private let threads: Mutex<[OwnedThread]>
+    private let threads: Guarded<[OwnedThread]>
 
     /// Starts the engine's threads.
     /// - Parameters:
@@ -68,6 +92,7 @@ package final class HTTPEngine: Sendable {
     ) throws(HTTPEngineFault) {
         precondition(count >= 1, "an engine needs a thread")
         try Resolver.check(nameservers: configuration.nameservers)
+        for source in configuration.sourceAddresses where !Socket.canBind(source) { throw .sourceAddress(source) }
         var limits = ConnectionPool.Limits()
         limits.total = max(1, configuration.maximumConnections / count)
         limits.perKey = max(1, configuration.maximumConnectionsPerHost)
@@ -78,7 +103,7 @@ package final class HTTPEngine: Sendable {
 
         let shards = contexts.map { _ in EngineShard(onResults: onResults) }
         self.shards = shards
-        threads = Mutex(
+        threads = Guarded(
             zip(shards, contexts).enumerated().map { number, pair in
                 OwnedThread(name: "http-engine-\(number)") { [limits] in
                     EngineThread(pair.0, configuration, limits: limits, tls: pair.1).run()
@@ -91,12 +116,12 @@ package final class HTTPEngine: Sendable {
     /// Hands over requests; any thread. Each gets exactly one result, also when the engine is stopped.
     package func submit(_ batch: [HTTPRequest]) {
         guard !batch.isEmpty else { return }
-        guard shards.count > 1 else { return shards[0].put(.requests(batch)) }
+        guard shards.count > 1 else { return shards[0].put(batch) }
         var parts = [[HTTPRequest]](repeating: [], count: shards.count)
         for request in batch {
             parts[Int(UInt(bitPattern: request.affinity) % UInt(shards.count))].append(request)
         }
-        for (shard, part) in zip(shards, parts) where !part.isEmpty { shard.put(.requests(part)) }
+        for (shard, part) in zip(shards, parts) where !part.isEmpty { shard.put(part) }
     }
 
     /// From now on this policy judges; idle connections to what it denies are closed, busy ones not used again.

@@ -7,14 +7,14 @@ package final class HTTPEndpoint: Sendable {
     package let url: EndpointURL
     /// Request line, `Host` and the fixed header lines.
     let fixedHead: [UInt8]
-    /// The pool's key where no name has to be resolved.
-    let literalKey: PoolKey?
+    /// Where no name has to be resolved: the one address.
+    let literal: [IPAddress]
 
     /// - Parameter fixedLines: header lines of every attempt (`User-Agent`, `Content-Type`), each ended by CRLF.
     package init(_ url: EndpointURL, fixedLines: [UInt8] = []) {
         self.url = url
         fixedHead = Array("POST \(url.target) HTTP/1.1\r\nHost: \(url.hostHeader)\r\n".utf8) + fixedLines
-        literalKey = url.literal.map { PoolKey(host: url.host, port: url.port, isTLS: url.isTLS, address: $0) }
+        literal = url.literal.map { [$0] } ?? []
     }
 }
 
@@ -77,8 +77,8 @@ package struct HTTPEngineConfiguration: Sendable {
     package var authoritiesFile: String?
     /// `address` or `address:port`; empty means what /etc/resolv.conf says.
     package var nameservers: [String] = []
-    /// Local address to connect from; applies to receivers of the same family.
-    package var sourceAddress: IPAddress?
+    /// Local addresses to connect from, one of a family at most; a family without one leaves it to the system.
+    package var sourceAddresses: [IPAddress] = []
     /// Open connections of all threads together.
     package var maximumConnections = 4096
     /// Open connections of one receiver (host, port and address).
@@ -95,6 +95,8 @@ package enum HTTPEngineFault: Error, Equatable {
     case authoritiesFile(String)
     /// The resolver's library refused its settings: a nameserver that is no address.
     case resolver(String)
+    /// The source address is not one of this machine.
+    case sourceAddress(IPAddress)
 }
 
 package struct HTTPEngineCounters: Equatable, Sendable {

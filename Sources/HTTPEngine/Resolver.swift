@@ -5,6 +5,7 @@ internal import CAres
 internal import CLinux
 internal import Core
 internal import Glibc
+internal import Runtime
 
 final class Resolver {
     struct Answer {
@@ -19,6 +20,9 @@ final class Resolver {
     private let channel: OpaquePointer
     private var registered: Set<Int32> = []
     private var answers: [Answer] = []
+    private var lookups: [String: NameLookup] = [:]
+    /// Those of them with one half that is answer enough in a moment.
+    private var halfKnown: [String] = []
     private(set) var pending = 0
     /// Set by the owner before the first lookup; called for each change of a socket c-ares wants watched.
     var watch: ((_ descriptor: Int32, _ readable: Bool, _ writable: Bool, _ isNew: Bool) -> Void)?
@@ -74,64 +78,70 @@ final class Resolver {
     private final class Question {
         let resolver: Resolver
         let name: String
-        init(_ resolver: Resolver, _ name: String) {
+        let isV6: Bool
+        init(_ resolver: Resolver, _ name: String, isV6: Bool) {
             self.resolver = resolver
             self.name = name
+            self.isV6 = isV6
         }
     }
 
-    /// Starts a lookup; its answer comes out of `takeAnswers`, perhaps at once.
+    /// Starts a lookup; its answer comes out of `takeAnswers`, perhaps at once. One whose other half is still missing is
+    /// not asked again.
     func ask(_ name: String) {
+        if let known = lookups[name]?.known {
+            answers.append(Answer(name: name, resolution: known.resolution, seconds: known.seconds))
+        }
+        guard lookups[name] == nil else { return }
+        lookups[name] = NameLookup()
+        ask(name, isV6: true)
+        ask(name, isV6: false)
+    }
+
+    private func ask(_ name: String, isV6: Bool) {
         pending += 1
         var hints = ares_addrinfo_hints()
-        hints.ai_family = AF_UNSPEC
+        hints.ai_family = isV6 ? AF_INET6 : AF_INET
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         // Sorting by c-ares opens a socket per address: 200 addresses would be 200 sockets.
         hints.ai_flags = ARES_AI_NOSORT
-        let question = Unmanaged.passRetained(Question(self, name)).toOpaque()
+        let question = Unmanaged.passRetained(Question(self, name, isV6: isV6)).toOpaque()
         ares_getaddrinfo(
             channel, name, nil, &hints,
             { argument, status, _, info in
                 let question = Unmanaged<Question>.fromOpaque(argument!).takeRetainedValue()
-                question.resolver.finished(question.name, status, info)
+                question.resolver.finished(question, status, info)
             }, question)
     }
 
-    private func finished(_ name: String, _ status: Int32, _ info: UnsafeMutablePointer<ares_addrinfo>?) {
+    private func finished(_ question: Question, _ status: Int32, _ info: UnsafeMutablePointer<ares_addrinfo>?) {
         defer { if let info { ares_freeaddrinfo(info) } }
         pending -= 1
-        guard status == Int32(ARES_SUCCESS), let info else {
-            answers.append(Answer(name: name, resolution: .failed(Self.failure(status)), seconds: 0))
-            return
-        }
-        var v4: [IPAddress] = []
-        var v6: [IPAddress] = []
+        let name = question.name
+        guard var lookup = lookups.removeValue(forKey: name) else { return }
+        let answer = lookup.finished(
+            isV6: question.isV6, Self.half(status, info, isV6: question.isV6), now: Clock.monotonic())
+        if let answer { answers.append(Answer(name: name, resolution: answer.resolution, seconds: answer.seconds)) }
+        guard !lookup.isComplete else { return }
+        lookups[name] = lookup
+        if lookup.answerDue != nil { halfKnown.append(name) }
+    }
+
+    private static func half(_ status: Int32, _ info: UnsafeMutablePointer<ares_addrinfo>?, isV6: Bool)
+        -> NameLookup.Half
+    {
+        guard status == Int32(ARES_SUCCESS), let info else { return .failed(failure(status)) }
+        var addresses: [IPAddress] = []
         var seconds = Int(Int32.max)
         var node = info.pointee.nodes
         while let current = node {
             node = current.pointee.ai_next
             seconds = min(seconds, Int(current.pointee.ai_ttl))
-            guard let name = current.pointee.ai_addr, let address = Self.address(name) else { continue }
-            if address.isV4 { v4.append(address) } else { v6.append(address) }
+            // A mapped address in an AAAA record is IPv4 as far as anything here is concerned, and is judged as such.
+            guard let name = current.pointee.ai_addr, let address = Socket.address(name) else { continue }
+            addresses.append(address)
         }
-        // IPv4 first: without racing connects, a broken IPv6 path would cost every attempt its time.
-        let addresses = v4 + v6
-        let resolution: Resolution = addresses.isEmpty ? .failed(.dnsNotFound) : .addresses(addresses)
-        answers.append(Answer(name: name, resolution: resolution, seconds: seconds))
-    }
-
-    private static func address(_ name: UnsafeMutablePointer<sockaddr>) -> IPAddress? {
-        switch Int32(name.pointee.sa_family) {
-        case AF_INET:
-            name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-                IPAddress(v4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr))
-            }
-        case AF_INET6:
-            name.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
-                withUnsafeBytes(of: $0.pointee.sin6_addr) { IPAddress(bytes: $0) }
-            }
-        default: nil
-        }
+        return addresses.isEmpty ? .failed(.dnsNotFound) : .addresses(addresses, seconds: seconds)
     }
 
     private static func failure(_ status: Int32) -> AttemptFailure {
@@ -144,7 +154,14 @@ final class Resolver {
 
     private static func text(_ status: Int32) -> String { String(cString: ares_strerror(status)) }
 
-    func takeAnswers() -> [Answer] {
+    func takeAnswers(now: UInt64) -> [Answer] {
+        if !halfKnown.isEmpty {
+            for name in halfKnown {
+                guard let answer = lookups[name]?.takeDue(now: now) else { continue }
+                answers.append(Answer(name: name, resolution: answer.resolution, seconds: answer.seconds))
+            }
+            halfKnown.removeAll { lookups[$0]?.answerDue == nil }
+        }
         guard !answers.isEmpty else { return [] }
         defer { answers = [] }
         return answers
@@ -168,11 +185,15 @@ final class Resolver {
     /// Serves time-outs.
     func tick() { ares_process_fd(channel, -1, -1) }
 
-    /// Nanoseconds until `tick` is needed; nil without lookups.
-    var nextTick: UInt64? {
+    /// When `tick` or `takeAnswers` is needed; nil without lookups.
+    func nextLook(now: UInt64) -> UInt64? {
         guard pending > 0 else { return nil }
+        var next = UInt64.max
         var result = timeval()
-        guard ares_timeout(channel, nil, &result) != nil else { return nil }
-        return UInt64(result.tv_sec) * 1_000_000_000 + UInt64(result.tv_usec) * 1000
+        if ares_timeout(channel, nil, &result) != nil {
+            next = now + UInt64(result.tv_sec) * 1_000_000_000 + UInt64(result.tv_usec) * 1000
+        }
+        for name in halfKnown { if let due = lookups[name]?.answerDue { next = min(next, due) } }
+        return next == .max ? nil : next
     }
 }

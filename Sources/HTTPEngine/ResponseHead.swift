@@ -1,5 +1,6 @@
 // The lines of a response head that matter to a sender of webhooks: status, framing, whether the connection stays, and
 // when to come back. Everything else is checked for its form and forgotten.
+internal import Core
 internal import Glibc
 
 struct ResponseHead: Sendable {
@@ -25,27 +26,33 @@ struct ResponseHead: Sendable {
     }
 
     /// `HTTP/1.0` or `HTTP/1.1`, a space, three digits from 100 to 599, and nothing or a space and any reason.
-    mutating func readStatusLine(_ line: UnsafeRawBufferPointer) -> Bool {
-        guard line.count >= 12, Self.mayStart(line), line[7] == 0x30 || line[7] == 0x31, line[8] == 0x20,
-            line.count == 12 || line[12] == 0x20, Self.isClean(line)
-        else { return false }
+    /// - Returns: what is wrong with it; nil if it is one.
+    mutating func readStatusLine(_ line: UnsafeRawBufferPointer) -> AttemptFailure? {
+        guard line.count >= 9, Self.mayStart(line), line[7] == 0x30 || line[7] == 0x31, line[8] == 0x20,
+            Self.isClean(line)
+        else { return .responseNotHTTP }
+        guard line.count >= 12, line.count == 12 || line[12] == 0x20 else { return .responseStatusInvalid }
         var value = 0
         for position in 9..<12 {
-            guard (0x30...0x39).contains(line[position]) else { return false }
+            guard (0x30...0x39).contains(line[position]) else { return .responseStatusInvalid }
             value = value * 10 + Int(line[position] - 0x30)
         }
-        guard (100...599).contains(value) else { return false }
+        guard (100...599).contains(value) else { return .responseStatusInvalid }
+        // Nobody asked for another protocol; what follows would not be HTTP.
+        guard value != 101 else { return .protocolSwitched }
         status = value
         keepsAlive = line[7] == 0x31
-        return true
+        return nil
     }
 
     // MARK: Headers
 
-    /// A header line; false if it is not one: no colon, a name that is no token, folded, NUL or a bare CR inside.
-    mutating func readHeader(_ line: UnsafeRawBufferPointer) -> Bool {
+    /// A header line.
+    /// - Returns: what is wrong with it (no colon, a name that is no token, folded, NUL or a bare CR inside, a length that
+    ///   is none); nil if it is one.
+    mutating func readHeader(_ line: UnsafeRawBufferPointer) -> AttemptFailure? {
         guard let colon = Self.tokenEnd(line), colon > 0, colon < line.count, line[colon] == 0x3a, Self.isClean(line)
-        else { return false }
+        else { return .responseHeaderInvalid }
         let name = UnsafeRawBufferPointer(rebasing: line[..<colon])
         let value = Self.trimmed(UnsafeRawBufferPointer(rebasing: line[(colon + 1)...]))
         switch colon {
@@ -65,11 +72,12 @@ struct ResponseHead: Sendable {
                 }
             }
         case 11: if Self.equal(name, "retry-after") { retryAfter = RetryAfter(value) }
-        case 14: if Self.equal(name, "content-length") { return readLength(value) }
-        case 17: if Self.equal(name, "transfer-encoding") { return readTransferEncoding(value) }
+        case 14: if Self.equal(name, "content-length"), !readLength(value) { return .responseLengthInvalid }
+        case 17:
+            if Self.equal(name, "transfer-encoding"), !readTransferEncoding(value) { return .responseLengthInvalid }
         default: break
         }
-        return true
+        return nil
     }
 
     /// The same length may be told twice, also in one list (RFC 9110 §8.6); two lengths may not.
@@ -126,13 +134,15 @@ struct ResponseHead: Sendable {
 
     /// Where the leading token ends.
     private static func tokenEnd(_ line: UnsafeRawBufferPointer) -> Int? {
-        line.firstIndex { byte in
-            switch byte {
-            case 0x61...0x7a, 0x41...0x5a, 0x30...0x39, 0x2d, 0x5f: false
-            case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2e, 0x5e, 0x60, 0x7c, 0x7e: false
-            default: true
-            }
-        }
+        for position in 0..<line.count where !isTokenCharacter(line[position]) { return position }
+        return nil
+    }
+
+    /// RFC 9110 §5.6.2, a bit a character.
+    @inline(__always)
+    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
+        let half: UInt64 = byte < 0x40 ? 0x03ff_6cfa_0000_0000 : 0x57ff_ffff_c7ff_fffe
+        return byte < 0x80 && half >> UInt64(byte & 0x3f) & 1 == 1
     }
 
     private static func trimmed(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {

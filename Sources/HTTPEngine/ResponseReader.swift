@@ -119,7 +119,13 @@ package struct ResponseReader: Sendable {
         let found = memchr(start, 0x0a, available)
         let length = found.map { UnsafeRawPointer($0) - start } ?? available
         position += found == nil ? length : length + 1
+        let part = UnsafeRawBufferPointer(start: start, count: length)
 
+        // What cannot become a status line fails now, not when its line ends or has grown too long.
+        if case .statusLine = phase, !mayStart(with: part) {
+            phase = .failed(.responseNotHTTP)
+            return
+        }
         if isInHead {
             headBytes += length + 1
             if headBytes > Self.maximumHeadBytes {
@@ -130,15 +136,10 @@ package struct ResponseReader: Sendable {
             bodyBytes += length + 1
             if bodyBytes > Self.maximumBodyBytes { return }
         }
-        let part = UnsafeRawBufferPointer(start: start, count: length)
         if found == nil {
             // The line's end was counted with this part; the rest of the line counts itself.
             if isInHead { headBytes -= 1 } else { bodyBytes -= 1 }
             partialLine.append(contentsOf: part)
-            // What cannot become a status line fails now, not when its line ends.
-            if case .statusLine = phase, !partialLine.withUnsafeBytes(ResponseHead.mayStart) {
-                phase = .failed(.responseMalformed)
-            }
         } else if partialLine.isEmpty {
             take(line: part)
         } else {
@@ -149,12 +150,17 @@ package struct ResponseReader: Sendable {
         }
     }
 
+    private func mayStart(with part: UnsafeRawBufferPointer) -> Bool {
+        if partialLine.isEmpty { return ResponseHead.mayStart(part) }
+        return (partialLine.prefix(8) + part.prefix(8)).withUnsafeBytes(ResponseHead.mayStart)
+    }
+
     private mutating func take(line ended: UnsafeRawBufferPointer) {
         let line = ended.last == 0x0d ? UnsafeRawBufferPointer(rebasing: ended.dropLast()) : ended
         switch phase {
         case .statusLine:
-            guard head.readStatusLine(line), head.status != 101 else {
-                phase = .failed(.responseMalformed)
+            if let failure = head.readStatusLine(line) {
+                phase = .failed(failure)
                 return
             }
             keep(headLine: line)
@@ -176,16 +182,16 @@ package struct ResponseReader: Sendable {
         headers += 1
         if headers > Self.maximumHeaders {
             phase = .failed(.responseHeadTooLarge)
-        } else if head.readHeader(line) {
-            keep(headLine: line)
+        } else if let failure = head.readHeader(line) {
+            phase = .failed(failure)
         } else {
-            phase = .failed(.responseMalformed)
+            keep(headLine: line)
         }
     }
 
     private mutating func finishHead() {
         guard head.isConsistent else {
-            phase = .failed(.responseMalformed)
+            phase = .failed(.responseLengthInvalid)
             return
         }
         if head.status < 200 {

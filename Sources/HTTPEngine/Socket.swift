@@ -13,7 +13,7 @@ enum TransferResult {
     /// Reset, or any other error of the socket.
     case broken
     /// An alert, or bytes that are no TLS.
-    case tlsBroken
+    case tlsBroken(AttemptFailure)
 }
 
 enum Socket {
@@ -52,6 +52,30 @@ enum Socket {
         }
     }
 
+    /// The address of a socket's name; nil for other families.
+    static func address(_ name: UnsafeMutablePointer<sockaddr>) -> IPAddress? {
+        switch Int32(name.pointee.sa_family) {
+        case AF_INET:
+            name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                IPAddress(v4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr))
+            }
+        case AF_INET6:
+            name.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
+                withUnsafeBytes(of: $0.pointee.sin6_addr) { IPAddress(bytes: $0) }
+            }
+        default: nil
+        }
+    }
+
+    /// Whether connections can be made from this address.
+    static func canBind(_ source: IPAddress) -> Bool {
+        let descriptor = socket(
+            source.isV4 ? AF_INET : AF_INET6, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return withSocketAddress(source, 0, { bind(descriptor, $0, $1) }) == 0
+    }
+
     /// The error a connect in progress ended with; nil if it is established.
     static func connectFailure(_ descriptor: Int32) -> AttemptFailure? {
         var code: Int32 = 0
@@ -87,20 +111,34 @@ enum Socket {
         }
     }
 
-    /// Head and body in one call, without copying the body.
-    static func write(_ descriptor: Int32, _ head: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer)
+    /// A whole request in one call, without copying any of it.
+    static func write(_ descriptor: Int32, _ fixed: [UInt8], _ lines: [UInt8], _ length: [UInt8], _ body: [UInt8])
         -> TransferResult
     {
-        while true {
-            let count = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { parts in
-                parts[0] = iovec(iov_base: UnsafeMutableRawPointer(mutating: head.baseAddress), iov_len: head.count)
-                parts[1] = iovec(iov_base: UnsafeMutableRawPointer(mutating: body.baseAddress), iov_len: body.count)
-                return writev(descriptor, parts.baseAddress, body.isEmpty ? 1 : 2)
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: 4) { parts in
+            fixed.withUnsafeBytes { fixed in
+                lines.withUnsafeBytes { lines in
+                    length.withUnsafeBytes { length in
+                        body.withUnsafeBytes { body in
+                            parts[0] = vector(fixed)
+                            parts[1] = vector(lines)
+                            parts[2] = vector(length)
+                            parts[3] = vector(body)
+                            while true {
+                                let count = writev(descriptor, parts.baseAddress, body.isEmpty ? 3 : 4)
+                                if count >= 0 { return .bytes(count) }
+                                if errno == EINTR { continue }
+                                return errno == EAGAIN ? .wouldBlock : .broken
+                            }
+                        }
+                    }
+                }
             }
-            if count >= 0 { return .bytes(count) }
-            if errno == EINTR { continue }
-            return errno == EAGAIN ? .wouldBlock : .broken
         }
+    }
+
+    private static func vector(_ bytes: UnsafeRawBufferPointer) -> iovec {
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
     }
 
     private static func withSocketAddress<Result>(

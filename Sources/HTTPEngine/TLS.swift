@@ -24,10 +24,12 @@ final class TLSContext: @unchecked Sendable {
             context, copenssl_ignore_unexpected_eof() | copenssl_no_compression() | copenssl_no_renegotiation())
         copenssl_set_mode(context, copenssl_write_modes())
         copenssl_set_read_ahead(context)
-        let loaded =
-            authoritiesFile.map { SSL_CTX_load_verify_locations(context, $0, nil) }
-            ?? SSL_CTX_set_default_verify_paths(context)
-        guard loaded == 1 else { throw .authoritiesFile(authoritiesFile ?? "system default") }
+        guard SSL_CTX_set_default_verify_paths(context) == 1 else { throw .authoritiesFile("system default") }
+        if let authoritiesFile {
+            guard SSL_CTX_load_verify_locations(context, authoritiesFile, nil) == 1 else {
+                throw .authoritiesFile(authoritiesFile)
+            }
+        }
         let protocols: [UInt8] = [8] + Array("http/1.1".utf8)
         SSL_CTX_set_alpn_protos(context, protocols, UInt32(protocols.count))
         copenssl_cache_client_sessions(context)
@@ -121,18 +123,34 @@ final class TLSStream {
         if status == 1 { return .done(resumed: SSL_session_reused(ssl) == 1) }
         switch SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .inProgress
+        case SSL_ERROR_SSL:
+            context.dropSession(key)
+            return .failed(certificateFailure() ?? Self.protocolFailure())
         default:
             context.dropSession(key)
-            return .failed(handshakeFailure())
+            return .failed(.tlsClosed)
         }
     }
 
-    private func handshakeFailure() -> AttemptFailure {
+    private func certificateFailure() -> AttemptFailure? {
         switch Int32(truncatingIfNeeded: SSL_get_verify_result(ssl)) {
-        case X509_V_OK: .tlsFailed
-        case X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID: .tlsExpired
+        case X509_V_OK: nil
+        case X509_V_ERR_CERT_HAS_EXPIRED: .tlsExpired
+        case X509_V_ERR_CERT_NOT_YET_VALID: .tlsNotYetValid
         case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: .tlsWrongHost
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: .tlsSelfSigned
         default: .tlsUntrusted
+        }
+    }
+
+    /// What the error queue says of the peer's last words.
+    fileprivate static func protocolFailure() -> AttemptFailure {
+        let reason = copenssl_reason(ERR_peek_error())
+        switch reason {
+        case SSL_R_UNSUPPORTED_PROTOCOL, copenssl_alert_offset() + SSL_AD_PROTOCOL_VERSION: return .tlsTooOld
+        case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST: return .tlsNotSpoken
+        case SSL_R_UNEXPECTED_EOF_WHILE_READING: return .tlsClosed
+        default: return reason > copenssl_alert_offset() ? .tlsAlert : .tlsFailed
         }
     }
 
@@ -153,7 +171,7 @@ final class TLSStream {
         // Either direction may be wanted by either call; both are always registered.
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: .wouldBlock
         case SSL_ERROR_ZERO_RETURN: .ended
-        case SSL_ERROR_SSL: .tlsBroken
+        case SSL_ERROR_SSL: .tlsBroken(Self.protocolFailure())
         default: .broken
         }
     }

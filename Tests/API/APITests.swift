@@ -36,6 +36,14 @@ import Testing
         #expect(String(decoding: opened, as: UTF8.self) == secret)
     }
 
+    @Test func tellsWherePostsComeFrom() throws {
+        #expect(
+            try api.call("GET", "/v1/ip-ranges").text
+                == #"{"success":true,"data":{"production":["52.85.83.0/27","54.85.83.0/27"],"testnet":["52.85.84.0/27","54.85.84.0/27"]}}"#
+        )
+        #expect(try api.call("POST", "/v1/ip-ranges").status == 405)
+    }
+
     @Test func commandsCarryTheirDeadline() throws {
         _ = try api.register()
         let command = try #require(api.registry.commands.withLock { $0.last })

@@ -18,8 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def run(program, rounds, preload=None):
     environment = dict(os.environ)
     if preload:
-        environment["LD_PRELOAD"] = preload
-    output = subprocess.run([program, str(ROOT), str(rounds)], env=environment, check=True, stdout=subprocess.PIPE).stdout
+        environment |= {"LD_PRELOAD": preload, "MALLOCS_THREAD": "mapping-bench"}
+    output = subprocess.run([program, str(ROOT), str(rounds)], env=environment, check=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL if preload else None).stdout
     return [json.loads(line) for line in output.splitlines()]
 
 
@@ -31,7 +32,7 @@ def main():
     timed = run(arguments.program, arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
         library = str(pathlib.Path(folder) / "allocations.so")
-        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, str(ROOT / "Tests/Bench/allocations.c")], check=True)
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, str(ROOT / "Tests/Bench/mallocs.c")], check=True)
         counted = run(arguments.program, 1, library)
     print("parse + map + write of one domain record, medians of", arguments.rounds, "rounds")
     print(f"{'':20}{'bytes':>8}{'ns':>8}{'allocations':>14}{'Foundation, ns':>17}{'ratio':>8}")

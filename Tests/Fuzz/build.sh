@@ -61,6 +61,13 @@ case $target in
         module Mapping
         file=PlanTarget.swift
         ;;
+    response)
+        module Core
+        # The reader and what it needs, without the engine's C libraries.
+        engine=Sources/HTTPEngine
+        module HTTPEngine $engine/ResponseReader.swift $engine/ResponseHead.swift $engine/RetryAfter.swift
+        file=ResponseTarget.swift
+        ;;
     *)
         echo "build.sh: no target $target" >&2
         exit 2

@@ -1,95 +1,8 @@
-// Names: a nameserver that answers by script, and what the engine makes of its answers.
-import CLinux
+// Names: what the engine makes of a nameserver's answers, good, bad, late and hostile.
 import Core
 import Glibc
 import HTTPEngine
-import Runtime
-import Synchronization
 import Testing
-
-/// Answers A questions over UDP; AAAA ones with nothing.
-final class ScriptedNameserver: Sendable {
-    enum Answer: Sendable {
-        case addresses([String])
-        case code(UInt8)
-        case silence
-    }
-    let port: UInt16
-    private let descriptor: Int32
-    private let isStopped = Atomic(false)
-    private let asked = Mutex<[String]>([])
-    private let thread = Mutex<OwnedThread?>(nil)
-
-    /// Names of the A questions so far.
-    var questions: [String] { asked.withLock { $0 } }
-
-    init(_ answers: [String: Answer]) {
-        descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let descriptor = descriptor
-        withUnsafeMutablePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                precondition(bind(descriptor, $0, length) == 0)
-                getsockname(descriptor, $0, &length)
-            }
-        }
-        port = UInt16(bigEndian: name.sin_port)
-        thread.withLock { $0 = OwnedThread(name: "nameserver") { [self] in serve(answers) } }
-    }
-
-    private func serve(_ answers: [String: Answer]) {
-        var packet = [UInt8](repeating: 0, count: 1500)
-        while !isStopped.load(ordering: .acquiring) {
-            var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&ready, 1, 20) > 0 else { continue }
-            var peer = sockaddr_storage()
-            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-            withUnsafeMutablePointer(to: &peer) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    let count = recvfrom(descriptor, &packet, packet.count, 0, $0, &length)
-                    guard count > 16, let reply = reply(Array(packet[..<count]), answers) else { return }
-                    sendto(descriptor, reply, reply.count, 0, $0, length)
-                }
-            }
-        }
-    }
-
-    private func reply(_ query: [UInt8], _ answers: [String: Answer]) -> [UInt8]? {
-        var labels: [String] = []
-        var position = 12
-        while query[position] != 0 {
-            let length = Int(query[position])
-            labels.append(String(decoding: query[position + 1...position + length], as: UTF8.self))
-            position += length + 1
-        }
-        let isA = query[position + 2] == 1
-        let question = query[12..<position + 5]
-        let name = labels.joined(separator: ".").lowercased()
-        if isA { asked.withLock { $0.append(name) } }
-        var addresses: [IPAddress] = []
-        var code: UInt8 = 0
-        switch answers[name] ?? .code(3) {
-        case .silence: return nil
-        case .code(let told): code = told
-        case .addresses(let texts): addresses = isA ? texts.map { IPAddress($0)! } : []
-        }
-        var reply = [query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, UInt8(addresses.count), 0, 0, 0, 0] + question
-        for address in addresses { reply += [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4] + address.bytes[12...] }
-        return reply
-    }
-
-    func stop() {
-        isStopped.store(true, ordering: .releasing)
-        thread.withLock { thread in
-            thread?.join()
-            thread = nil
-        }
-        close(descriptor)
-    }
-}
 
 @Suite(.timeLimit(.minutes(2))) struct DNSTests {
     @Test func resolvesJudgesAndFallsBack() throws {
@@ -151,5 +64,77 @@ final class ScriptedNameserver: Sendable {
 
     @Test func refusesANameserverThatIsNone() {
         #expect(throws: HTTPEngineFault.self) { try Harness { $0.nameservers = ["not an address"] } }
+    }
+
+    /// 200 addresses are judged and eight tried; a last one that is denied denies them all.
+    @Test func boundsWhatANameCosts() throws {
+        let many = (1...200).map { "127.0.1.\($0)" }
+        let nameserver = ScriptedNameserver([
+            "many.example": .addresses(many), "many-but-one.example": .addresses(many + ["10.0.0.1"]),
+            "too-many.example": .addresses((0..<300).map { "127.0.\($0 / 100 + 2).\($0 % 100)" }),
+        ])
+        defer { nameserver.stop() }
+        let harness = try Harness { $0.nameservers = ["127.0.0.1:\(nameserver.port)"] }
+        let (socket, port) = ScriptedServer.listen(1)
+        close(socket)
+        #expect(try harness.post("http://many.example:\(port)/").outcome == .failed(.connectRefused))
+        #expect(harness.engine.counters.connects <= 8)
+        #expect(try harness.post("http://many-but-one.example:\(port)/").outcome == .failed(.addressDenied))
+        #expect(try harness.post("http://too-many.example:\(port)/").outcome == .failed(.dnsFailed))
+        harness.engine.stop()
+    }
+
+    /// A nameserver that drops the questions of one family costs next to nothing.
+    @Test func doesNotWaitForTheOtherFamily() throws {
+        let nameserver = ScriptedNameserver([
+            "half.example": .split(v4: .addresses(["127.0.0.1"]), v6: .silence),
+            "broken.example": .split(v4: .addresses(["127.0.0.1"]), v6: .code(2)),
+            "uncertain.example": .split(v4: .code(3), v6: .code(2)),
+        ])
+        defer { nameserver.stop() }
+        let server = ScriptedServer { peer in while peer.request() != nil { peer.answer() } }
+        defer { server.stop() }
+        let harness = try Harness { $0.nameservers = ["127.0.0.1:\(nameserver.port)"] }
+        let half = try harness.post("http://half.example:\(server.port)/")
+        #expect(half.outcome == .answered(status: 200) && half.durationMicroseconds < 1_400_000)
+        #expect(try harness.post("http://broken.example:\(server.port)/").outcome == .answered(status: 200))
+        #expect(try harness.post("http://uncertain.example:\(server.port)/").outcome == .failed(.dnsFailed))
+        harness.engine.stop()
+    }
+
+    /// The first address answers no SYN: the second one is tried beside it, and the loser is closed.
+    @Test func racesAddresses() throws {
+        let server = ScriptedServer { peer in while peer.request() != nil { peer.answer() } }
+        defer { server.stop() }
+        let (hole, _) = ScriptedServer.listen(0, at: "127.0.0.3", port: server.port)
+        let queue = ScriptedServer.fillQueue(at: "127.0.0.3", port: server.port, count: 6)
+        defer { for descriptor in queue + [hole] { close(descriptor) } }
+        let nameserver = ScriptedNameserver([
+            "two.example": .addresses(["127.0.0.3", "127.0.0.1"]), "six.example": .addresses(["::1", "127.0.0.1"]),
+        ])
+        defer { nameserver.stop() }
+        let policy = AddressPolicy(allow: [Network("127.0.0.0/8")!, Network("::1/128")!])
+        let harness = try Harness(policy: policy) { $0.nameservers = ["127.0.0.1:\(nameserver.port)"] }
+        let raced = try harness.post("http://two.example:\(server.port)/")
+        #expect(raced.outcome == .answered(status: 200))
+        #expect((250_000..<2_400_000).contains(raced.durationMicroseconds))
+        try harness.wait("the loser is closed") { $0.connectionsOpen == 1 && $0.connectionsIdle == 1 }
+        #expect(try harness.post("http://two.example:\(server.port)/").reusedConnection)
+        // Nothing listens there on IPv6: no time is lost.
+        let refused = try harness.post("http://six.example:\(server.port)/")
+        #expect(refused.outcome == .answered(status: 200) && harness.engine.counters.connects == 4)
+        harness.engine.stop()
+    }
+
+    @Test func prefersIPv6() throws {
+        let server = ScriptedServer(at: "::1") { peer in while peer.request() != nil { peer.answer() } }
+        defer { server.stop() }
+        let nameserver = ScriptedNameserver(["six.example": .addresses(["127.0.0.1", "::1"])])
+        defer { nameserver.stop() }
+        let policy = AddressPolicy(allow: [Network("127.0.0.0/8")!, Network("::1/128")!])
+        let harness = try Harness(policy: policy) { $0.nameservers = ["127.0.0.1:\(nameserver.port)"] }
+        #expect(try harness.post("http://six.example:\(server.port)/").outcome == .answered(status: 200))
+        #expect(harness.engine.counters.connects == 1)
+        harness.engine.stop()
     }
 }

@@ -210,3 +210,87 @@ import Testing
         #expect(cache.find("h0", now: 0) == nil)
     }
 }
+
+@Suite struct AddressRaceTests {
+    private static func v4(_ number: Int) -> IPAddress { IPAddress(v4: UInt32(number)) }
+    private static func v6(_ number: Int) -> IPAddress { IPAddress(high: 0x2a00 << 48, low: UInt64(number)) }
+    private static let delay = AddressRace.delayNanoseconds
+
+    @Test func alternatesTheFamilies() {
+        #expect(
+            AddressRace.interleaved(v6: [Self.v6(1), Self.v6(2), Self.v6(3)], v4: [Self.v4(1)])
+                == [Self.v6(1), Self.v4(1), Self.v6(2), Self.v6(3)])
+        #expect(AddressRace.interleaved(v6: [], v4: [Self.v4(1), Self.v4(2)]) == [Self.v4(1), Self.v4(2)])
+    }
+
+    @Test func startsTheNextAfterTheDelayOrAtOnceAfterAFailure() {
+        var race = AddressRace([Self.v6(1), Self.v4(1), Self.v6(2)])
+        race.began(Self.v6(1), now: 0)
+        #expect(race.nextStart == Self.delay && race.next(now: Self.delay - 1) == nil)
+        #expect(race.next(now: Self.delay) == Self.v4(1))
+        race.failed(now: Self.delay + 5)
+        #expect(race.next(now: Self.delay + 5) == Self.v6(2))
+        #expect(race.nextStart == nil && race.next(now: .max) == nil)
+    }
+
+    /// The first one may be any of them: an idle connection was hoped for there.
+    @Test func walk() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            let addresses = (0..<Int.random(in: 1...20, using: &generator)).map(Self.v4)
+            var race = AddressRace(addresses)
+            var now: UInt64 = 0
+            var begun = [race.candidates.randomElement(using: &generator)!]
+            race.began(begun[0], now: now)
+            while let due = race.nextStart {
+                if Bool.random(using: &generator) { race.failed(now: now) } else { now = max(now, due) }
+                guard let next = race.next(now: now) else { continue }
+                begun.append(next)
+            }
+            #expect(Set(begun) == Set(addresses.prefix(AddressRace.maximumCandidates)))
+            #expect(begun.count == min(addresses.count, AddressRace.maximumCandidates))
+        }
+    }
+}
+
+@Suite struct NameLookupTests {
+    private static let v4 = NameLookup.Half.addresses([IPAddress(v4: 1)], seconds: 30)
+    private static let v6 = NameLookup.Half.addresses([IPAddress(high: 0x2a00 << 48, low: 1)], seconds: 20)
+    private static let both = Resolution.addresses([IPAddress(high: 0x2a00 << 48, low: 1), IPAddress(v4: 1)])
+
+    @Test func answersWhenBothAreThere() {
+        var lookup = NameLookup()
+        #expect(lookup.finished(isV6: false, Self.v4, now: 0) == nil && !lookup.isComplete)
+        let answer = lookup.finished(isV6: true, Self.v6, now: 1)
+        #expect(answer == .init(resolution: Self.both, seconds: 20) && lookup.isComplete)
+        #expect(lookup.answerDue == nil)
+    }
+
+    @Test func givesTheOtherFamilyAMoment() {
+        var lookup = NameLookup()
+        _ = lookup.finished(isV6: false, Self.v4, now: 100)
+        let due = 100 + NameLookup.graceNanoseconds
+        #expect(lookup.answerDue == due && lookup.takeDue(now: due - 1) == nil)
+        let early = lookup.takeDue(now: due)
+        #expect(early == .init(resolution: .addresses([IPAddress(v4: 1)]), seconds: 30))
+        #expect(lookup.takeDue(now: due) == nil && lookup.known == early)
+        #expect(lookup.finished(isV6: true, Self.v6, now: due + 1)?.resolution == Self.both)
+    }
+
+    @Test func aFailedHalfIsNoAnswerYet() {
+        var lookup = NameLookup()
+        #expect(lookup.finished(isV6: true, .failed(.dnsTimeout), now: 0) == nil)
+        #expect(lookup.answerDue == nil && lookup.known == nil)
+        #expect(lookup.finished(isV6: false, Self.v4, now: 0)?.seconds == 30)
+    }
+
+    @Test(arguments: [
+        (AttemptFailure.dnsNotFound, AttemptFailure.dnsNotFound, AttemptFailure.dnsNotFound),
+        (.dnsNotFound, .dnsFailed, .dnsFailed), (.dnsTimeout, .dnsNotFound, .dnsTimeout),
+    ])
+    func isCertainOnlyWhenBothAre(_ first: AttemptFailure, _ second: AttemptFailure, _ expected: AttemptFailure) {
+        var lookup = NameLookup()
+        _ = lookup.finished(isV6: true, .failed(first), now: 0)
+        #expect(lookup.finished(isV6: false, .failed(second), now: 0)?.resolution == .failed(expected))
+    }
+}

@@ -2,7 +2,7 @@
 import Core
 import Glibc
 import HTTPEngine
-import Synchronization
+import Runtime
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct EngineTests {
@@ -11,7 +11,7 @@ import Testing
     }
 
     @Test func postsOverOneConnection() throws {
-        let seen = Mutex<[String]>([])
+        let seen = Guarded<[String]>([])
         let server = ScriptedServer { peer in
             while let request = peer.request() {
                 seen.withLock { $0.append(request) }
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func postsLargeBodiesWhole() throws {
-        let length = Mutex(0)
+        let length = Guarded(0)
         let server = ScriptedServer { peer in
             while let request = peer.request() {
                 length.withLock { $0 = request.utf8.count }
@@ -70,8 +70,8 @@ import Testing
     /// What a receiver writes after the request before it closes, and what becomes of the attempt.
     @Test(arguments: [
         ("", AttemptFailure.connectionClosed), ("HTTP/1.1 200 OK\r\nConte", .connectionClosed),
-        ("HTTP/1.1 100 Continue\r\n\r\n", .connectionClosed), ("hello\r\n", .responseMalformed),
-        ("HTTP/1.1 101 Switching\r\n\r\n", .responseMalformed),
+        ("HTTP/1.1 100 Continue\r\n\r\n", .connectionClosed), ("hello\r\n", .responseNotHTTP),
+        ("HTTP/1.1 101 Switching\r\n\r\n", .protocolSwitched),
     ])
     func classifiesHalfAnswers(_ text: String, _ failure: AttemptFailure) throws {
         let server = ScriptedServer { peer in
@@ -98,6 +98,84 @@ import Testing
         let harness = try Harness()
         #expect(try harness.post(url(server, "/headers")).outcome == .failed(.responseHeadTooLarge))
         #expect(try harness.post(url(server, "/interim")).outcome == .failed(.tooManyInterimResponses))
+        harness.engine.stop()
+    }
+
+    /// What receivers do, through a socket: each its own class, and none of them slows the engine down.
+    @Test(arguments: [
+        ("HTTP/1.1 99 X\r\n\r\n", AttemptFailure.responseStatusInvalid),
+        ("HTTP/1.1 999999 X\r\n\r\n", .responseStatusInvalid),
+        ("<html>HTTP/0.9</html>", .responseNotHTTP), ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", .responseHeaderInvalid),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", .responseLengthInvalid),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", .responseLengthInvalid),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", .protocolSwitched),
+        ("HTTP/1.1 200 OK\r\nA: " + String(repeating: "x", count: 17_000), .responseHeadTooLarge),
+    ])
+    func classifiesMisbehaviour(_ text: String, _ failure: AttemptFailure) throws {
+        let server = ScriptedServer { peer in
+            guard peer.request() != nil else { return }
+            peer.write(text)
+            // Half-closed, or simply silent: what was said is enough.
+            if peer.number == 0 { shutdown(peer.descriptor, Int32(SHUT_WR)) }
+            peer.awaitEnd()
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        for _ in 0..<2 { #expect(try harness.post(url(server)).outcome == .failed(failure)) }
+        harness.engine.stop()
+    }
+
+    /// A redirect is an answer and no success; nobody follows it.
+    @Test func followsNoRedirect() throws {
+        let server = ScriptedServer { peer in
+            while peer.request() != nil { peer.answer(302, headers: "Location: http://127.0.0.1:1/\r\n") }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server))
+        #expect(result.outcome == .answered(status: 302) && !result.outcome.isSuccess)
+        #expect(harness.engine.counters.connects == 1)
+        harness.engine.stop()
+    }
+
+    /// A byte now and then keeps nothing alive: the deadline is one for all of it.
+    @Test func dripsRunIntoTheDeadline() throws {
+        let server = ScriptedServer { peer in
+            guard peer.request() != nil else { return }
+            for byte in Array("HTTP/1.1 200 OK\r\nX-Slow: ".utf8) + [UInt8](repeating: 0x61, count: 10_000) {
+                guard peer.write([byte]) else { return }
+                usleep(30_000)
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server), timeout: 400)
+        #expect(result.outcome == .failed(.responseTimeout) && result.durationMicroseconds < 3_000_000)
+        harness.engine.stop()
+    }
+
+    /// Nothing is inflated, and of ten thousand large bodies never more than the cap is kept.
+    @Test func tenThousandBodiesNeverExceedTheCap() throws {
+        let server = ScriptedServer { peer in
+            let body = String(repeating: "x", count: 17_000)
+            while peer.request() != nil {
+                peer.answer(500, headers: "Content-Encoding: gzip\r\nX-Pad: \(body.prefix(5000))\r\n", body: body)
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness { $0.maximumConnectionsPerHost = 16 }
+        let endpoint = try Harness.endpoint(url(server))
+        for start in stride(from: UInt64(0), to: 10_000, by: 1000) {
+            harness.engine.submit(
+                (start..<start + 1000).map {
+                    HTTPRequest(
+                        token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [1],
+                        timeoutMilliseconds: 60_000)
+                })
+            let results = try harness.results(Int(start) + 1000)
+            #expect(results.allSatisfy { $0.outcome == .answered(status: 500) })
+            #expect(results.allSatisfy { $0.bodyPrefix.count <= 1024 && $0.responseHead.count <= 4096 })
+        }
         harness.engine.stop()
     }
 
@@ -203,7 +281,7 @@ import Testing
 
     /// The request on a dying connection is one failed attempt of its own class; it is never sent again.
     @Test func aDyingReusedConnectionIsAFailedAttempt() throws {
-        let requests = Mutex(0)
+        let requests = Guarded(0)
         let server = ScriptedServer { peer in
             while peer.request() != nil {
                 let count = requests.withLock { count in

@@ -2,12 +2,11 @@
 import Core
 import HTTPEngine
 import Runtime
-import Synchronization
 import Testing
 
 final class Harness: Sendable {
     private final class Store: Sendable {
-        let results = Mutex<[HTTPResult]>([])
+        let results = Guarded<[HTTPResult]>([])
         let wake = EventFD()
     }
     private let store = Store()
@@ -55,7 +54,8 @@ final class Harness: Sendable {
     func post(_ url: String, body: String = "{}", timeout: Int = 5000) throws -> HTTPResult {
         let before = resultCount
         let request = HTTPRequest(
-            token: UInt64(before), affinity: 0, endpoint: try Self.endpoint(url), headerLines: Array("X-A: b\r\n".utf8),
+            token: UInt64(before), affinity: 0, endpoint: try Self.endpoint(url, policy: policy),
+            headerLines: Array("X-A: b\r\n".utf8),
             body: Array(body.utf8), timeoutMilliseconds: timeout)
         engine.submit([request])
         return try results(before + 1)[before]

@@ -2,9 +2,9 @@
 // blocking sockets, optionally inside TLS.
 import CLinux
 import COpenSSL
+import Core
 import Glibc
 import Runtime
-import Synchronization
 
 /// The receiver's side of one connection.
 final class Peer {
@@ -46,6 +46,13 @@ final class Peer {
         return true
     }
 
+    /// So many bytes; nil at the end of the connection.
+    func bytes(_ count: Int) -> [UInt8]? {
+        while unread.count < count { guard fill() else { return nil } }
+        defer { unread.removeFirst(count) }
+        return Array(unread[..<count])
+    }
+
     @discardableResult func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 
     @discardableResult func write(_ bytes: [UInt8]) -> Bool {
@@ -55,6 +62,22 @@ final class Peer {
 
     func answer(_ status: Int = 200, headers: String = "", body: String = "") {
         write("HTTP/1.1 \(status) X\r\nContent-Length: \(body.utf8.count)\r\n\(headers)\r\n\(body)")
+    }
+
+    /// Where the other side connected from.
+    var address: IPAddress? {
+        var name = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        withUnsafeMutablePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getpeername(descriptor, $0, &length) }
+        }
+        return withUnsafeBytes(of: name) { bytes in
+            switch Int32(name.ss_family) {
+            case AF_INET: IPAddress(bytes: UnsafeRawBufferPointer(rebasing: bytes[4..<8]))
+            case AF_INET6: IPAddress(bytes: UnsafeRawBufferPointer(rebasing: bytes[8..<24]))
+            default: nil
+            }
+        }
     }
 
     /// Blocks until the other side is gone.
@@ -81,6 +104,7 @@ final class ScriptedServer: Sendable {
         var certificate: String
         var key: String
         var maximumVersion: Int32 = TLS1_3_VERSION
+        var demandsClientCertificate = false
     }
 
     let port: UInt16
@@ -88,33 +112,76 @@ final class ScriptedServer: Sendable {
     private let script: @Sendable (Peer) -> Void
     /// One for all connections, so that sessions are resumed.
     private let tls: ServerTLS?
-    private let open = Mutex<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
-    private let accepted = Mutex(0)
-    private let acceptor = Mutex<OwnedThread?>(nil)
+    private let open = Guarded<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
+    private let accepted = Guarded(0)
+    private let acceptor = Guarded<OwnedThread?>(nil)
 
     var connections: Int { accepted.withLock { $0 } }
 
-    init(tls: TLS? = nil, backlog: Int32 = 128, accepts: Bool = true, _ script: @escaping @Sendable (Peer) -> Void) {
+    init(
+        tls: TLS? = nil, at address: String = "127.0.0.1", port: UInt16 = 0, backlog: Int32 = 128, accepts: Bool = true,
+        _ script: @escaping @Sendable (Peer) -> Void
+    ) {
         self.tls = tls.map(ServerTLS.init)
         self.script = script
-        (listener, port) = Self.listen(backlog)
+        (listener, self.port) = Self.listen(backlog, at: address, port: port)
         guard accepts else { return }
         acceptor.withLock { $0 = OwnedThread(name: "accept") { [self] in acceptAll() } }
     }
 
-    static func listen(_ backlog: Int32) -> (Int32, UInt16) {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    static func listen(_ backlog: Int32, at text: String = "127.0.0.1", port: UInt16 = 0) -> (Int32, UInt16) {
+        let address = IPAddress(text)!
+        let listener = socket(
+            address.isV4 ? AF_INET : AF_INET6, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var on: Int32 = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, 4)
+        var name = sockaddr_storage()
+        var length = Self.fill(&name, address, port)
         withUnsafeMutablePointer(to: &name) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 precondition(bind(listener, $0, length) == 0 && Glibc.listen(listener, backlog) == 0)
                 getsockname(listener, $0, &length)
             }
         }
-        return (listener, UInt16(bigEndian: name.sin_port))
+        return (listener, Self.port(of: name))
+    }
+
+    private static func fill(_ name: inout sockaddr_storage, _ address: IPAddress, _ port: UInt16) -> socklen_t {
+        withUnsafeMutablePointer(to: &name) { name in
+            if let v4 = address.v4 {
+                name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                    $0.pointee.sin_family = sa_family_t(AF_INET)
+                    $0.pointee.sin_port = port.bigEndian
+                    $0.pointee.sin_addr.s_addr = v4.bigEndian
+                }
+                return socklen_t(MemoryLayout<sockaddr_in>.size)
+            }
+            name.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
+                $0.pointee.sin6_family = sa_family_t(AF_INET6)
+                $0.pointee.sin6_port = port.bigEndian
+                withUnsafeMutableBytes(of: &$0.pointee.sin6_addr) { $0.copyBytes(from: address.bytes) }
+            }
+            return socklen_t(MemoryLayout<sockaddr_in6>.size)
+        }
+    }
+
+    /// Both families have it at the same place.
+    private static func port(of name: sockaddr_storage) -> UInt16 {
+        withUnsafeBytes(of: name) { UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self)) }
+    }
+
+    /// Connections that fill a listener's queue, so that it answers no SYN any more.
+    static func fillQueue(at text: String, port: UInt16, count: Int) -> [Int32] {
+        (0..<count).map { _ in
+            let descriptor = socket(
+                AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+            var name = sockaddr_storage()
+            let length = fill(&name, IPAddress(text)!, port)
+            withUnsafePointer(to: &name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = connect(descriptor, $0, length) }
+            }
+            return descriptor
+        }
     }
 
     private func acceptAll() {
@@ -178,6 +245,12 @@ private final class ServerTLS: @unchecked Sendable {
     init(_ tls: ScriptedServer.TLS) {
         guard let context = SSL_CTX_new(TLS_server_method()) else { preconditionFailure("no TLS") }
         self.context = context
+        // A receiver may be as careless as it likes.
+        SSL_CTX_set_security_level(context, 0)
+        SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_VERSION), nil)
+        if tls.demandsClientCertificate {
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        }
         SSL_CTX_use_certificate_file(context, tls.certificate, SSL_FILETYPE_PEM)
         SSL_CTX_use_PrivateKey_file(context, tls.key, SSL_FILETYPE_PEM)
         SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(tls.maximumVersion), nil)

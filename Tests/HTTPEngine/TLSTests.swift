@@ -3,7 +3,7 @@ import COpenSSL
 import Core
 import Glibc
 import HTTPEngine
-import Synchronization
+import Runtime
 import Testing
 
 /// An authority and leaf certificates, made once a run by the `openssl` command in a folder of their own.
@@ -19,8 +19,9 @@ final class Certificates: Sendable {
             """
             cd \(folder) && exec >log 2>&1 && set -e
             issue() {
-                openssl req -new -key leaf.key -subj "/CN=$3" -out "$1.csr"; echo "$4" >"$1.ext"
-                openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -set_serial "$5" -days "$2" -extfile "$1.ext" -out "$1.pem"
+                openssl req -new -key "${7-leaf}.key" -subj "/CN=$3" -out "$1.csr"; echo "$4" >"$1.ext"
+                openssl x509 -req -in "$1.csr" -CA "${6-ca}.pem" -CAkey "${6-ca}.key" -set_serial "$5" -days "$2" \
+                    -extfile "$1.ext" -out "$1.pem"
             }
             openssl ecparam -name prime256v1 -genkey -noout -out ca.key
             openssl ecparam -name prime256v1 -genkey -noout -out leaf.key
@@ -30,13 +31,28 @@ final class Certificates: Sendable {
             issue expired -1 x "subjectAltName=DNS:receiver.example,IP:127.0.0.1" 4
             issue noname 10 receiver.example "basicConstraints=CA:FALSE" 5
             openssl req -x509 -new -key leaf.key -subj "/CN=x" -addext "subjectAltName=DNS:receiver.example" -days 10 -out own.pem
+            name="subjectAltName=DNS:receiver.example,IP:127.0.0.1"
+            openssl genrsa -out weak.key 1024
+            issue weak 10 x "$name" 6 ca weak
+            openssl ecparam -name prime256v1 -genkey -noout -out middle.key
+            issue middle 10 Middle "basicConstraints=critical,CA:TRUE" 7 ca middle
+            issue incomplete 10 x "$name" 8 middle
+            issue client 10 x "$(printf '%s\nextendedKeyUsage=clientAuth' "$name")" 9
+            openssl req -new -key leaf.key -subj "/CN=x" -out early.csr; echo "$name" >early.ext
+            touch index; echo 10 >serial; printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n' >ca.conf
+            openssl ca -batch -config ca.conf -cert ca.pem -keyfile ca.key -extfile early.ext \
+                -startdate 20980101000000Z -enddate 20990101000000Z -in early.csr -out early.pem
             """)
         precondition(status == 0, "openssl failed, see \(folder)/log")
         atexit { _ = system("rm -rf '\(Certificates.shared.folder)'") }
     }
 
-    func tls(_ name: String, _ version: Int32 = TLS1_3_VERSION) -> ScriptedServer.TLS {
-        .init(certificate: "\(folder)/\(name).pem", key: "\(folder)/leaf.key", maximumVersion: version)
+    func tls(_ name: String, _ version: Int32 = TLS1_3_VERSION, demandsClientCertificate: Bool = false)
+        -> ScriptedServer.TLS
+    {
+        .init(
+            certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name == "weak" ? "weak" : "leaf").key",
+            maximumVersion: version, demandsClientCertificate: demandsClientCertificate)
     }
 }
 
@@ -76,10 +92,11 @@ final class Certificates: Sendable {
 
     @Test(arguments: [
         ("other", AttemptFailure.tlsWrongHost), ("expired", .tlsExpired), ("noname", .tlsWrongHost),
-        ("own", .tlsUntrusted),
+        ("own", .tlsSelfSigned), ("early", .tlsNotYetValid), ("weak", .tlsUntrusted), ("incomplete", .tlsUntrusted),
+        ("client", .tlsUntrusted),
     ])
     func refuses(_ certificate: String, _ failure: AttemptFailure) throws {
-        let requests = Mutex(0)
+        let requests = Guarded(0)
         let server = ScriptedServer(tls: Certificates.shared.tls(certificate)) { peer in
             while peer.request() != nil { requests.withLock { $0 += 1 } }
         }
@@ -100,18 +117,40 @@ final class Certificates: Sendable {
         harness.engine.stop()
     }
 
-    @Test func refusesOldVersionsAndOtherProtocols() throws {
-        let old = ScriptedServer(tls: Certificates.shared.tls("good", TLS1_1_VERSION), Self.polite)
-        defer { old.stop() }
-        let plain = ScriptedServer { peer in
-            peer.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    /// The handshake itself goes wrong, each time in another way.
+    @Test(arguments: [TLS1_VERSION, TLS1_1_VERSION]) func refusesOldVersions(_ version: Int32) throws {
+        let server = ScriptedServer(tls: Certificates.shared.tls("good", version), Self.polite)
+        defer { server.stop() }
+        let harness = try harness()
+        #expect(try harness.post("https://receiver.example:\(server.port)/").outcome == .failed(.tlsTooOld))
+        harness.engine.stop()
+    }
+
+    /// We have no certificate of our own; TLS 1.3 says so only after its handshake.
+    @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION]) func hasNoClientCertificate(_ version: Int32) throws {
+        let server = ScriptedServer(
+            tls: Certificates.shared.tls("good", version, demandsClientCertificate: true), Self.polite)
+        defer { server.stop() }
+        let harness = try harness()
+        #expect(try harness.post("https://receiver.example:\(server.port)/").outcome == .failed(.tlsAlert))
+        harness.engine.stop()
+    }
+
+    @Test(arguments: [
+        ("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", AttemptFailure.tlsNotSpoken),
+        ("SSH-2.0-OpenSSH_9.2\r\n", .tlsNotSpoken),
+        ("\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{28}", .tlsAlert), ("\u{15}\u{3}\u{1}\0\u{2}\u{2}\u{46}", .tlsTooOld),
+        ("\u{16}\u{3}\u{3}\0\u{40}\u{2}\0", .tlsClosed), ("", .tlsClosed),
+    ])
+    func namesWhatAnswersInsteadOfAHandshake(_ text: String, _ failure: AttemptFailure) throws {
+        let server = ScriptedServer { peer in
+            peer.write(text)
+            shutdown(peer.descriptor, Int32(SHUT_WR))
             peer.awaitEnd()
         }
-        defer { plain.stop() }
+        defer { server.stop() }
         let harness = try harness()
-        for server in [old, plain] {
-            #expect(try harness.post("https://receiver.example:\(server.port)/").outcome == .failed(.tlsFailed))
-        }
+        #expect(try harness.post("https://receiver.example:\(server.port)/").outcome == .failed(failure))
         harness.engine.stop()
     }
 

@@ -159,10 +159,10 @@ enum KeyTable {
                     "denyNetworks", \.egress.denyNetworks, networks, "Networks to deny beside the built-in list.",
                     example: "[\"203.0.113.0/24\"]"),
                 key(
-                    "sourceAddress", \.egress.sourceAddress,
-                    .optional(.text("an IPv4 or IPv6 address", accepts: { NetworkText.isAddress($0) ? $0 : nil })),
-                    "The local address that connections are made from; null: the system chooses.",
-                    example: "\"198.51.100.7\""),
+                    "sourceAddress", \.egress.sourceAddresses, .sourceAddresses,
+                    "The local address that connections are made from, or one IPv4 and one IPv6 address with a comma between; "
+                        + "for a family without one, and where it is null, the system chooses.",
+                    example: "\"198.51.100.7,2001:db8::7\""),
                 key(
                     "nameservers", \.egress.nameservers,
                     .list(
@@ -178,6 +178,15 @@ enum KeyTable {
                     "caFile", \.egress.caFile, .optional(.path),
                     "A PEM file of certificate authorities to trust beside the system's.",
                     example: "\"internal-ca.pem\""),
+                .section(
+                    "ipRanges",
+                    intro:
+                        "The networks that POSTs come from, for subscribers who allow-list them: GET /v1/ip-ranges tells them, "
+                        + "nothing else reads them. As the public documentation has them.",
+                    [
+                        key("production", \.egress.ipRanges.production, networks, "Of the production platform."),
+                        key("testnet", \.egress.ipRanges.testnet, networks, "Of the test platform."),
+                    ]),
             ]),
         .section(
             "limits", intro: "What one customer may cost.",

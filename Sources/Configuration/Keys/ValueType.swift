@@ -166,6 +166,25 @@ extension ValueType {
     }
 }
 
+extension ValueType<[String]> {
+    /// An address, or one of each family with a comma between; null for none.
+    static var sourceAddresses: Self {
+        let expectation = "an IPv4 or IPv6 address, or one of each with a comma between, or null"
+        return Self(
+            expectation: expectation,
+            read: { input throws(Rejection) in
+                if input.tree.value == .null { return [] }
+                let addresses = (input.plainText ?? "").split(separator: ",", omittingEmptySubsequences: false).map {
+                    ValueInput.trimmed($0)
+                }
+                let v4 = addresses.count { NetworkText.isIPv4($0) }
+                let v6 = addresses.count { NetworkText.isIPv6($0) }
+                guard v4 <= 1, v6 <= 1, v4 + v6 == addresses.count else { throw input.rejection(expectation) }
+                return addresses
+            }, write: { $0.isEmpty ? "null" : JSON5Text.quoted($0.joined(separator: ",")) })
+    }
+}
+
 extension ValueInput {
     /// A text; for variables and flags also what happens to look like a number or a word of JSON.
     var plainText: String? {

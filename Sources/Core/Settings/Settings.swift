@@ -125,13 +125,23 @@ extension Settings {
         package var allowNetworks: [String] = []
         /// `address/prefix`; denied beside the built-in list.
         package var denyNetworks: [String] = []
-        package var sourceAddress: String?
+        /// Where connections are made from: one address of a family at most.
+        package var sourceAddresses: [String] = []
+        package var ipRanges = IPRanges()
         /// `address` or `address:port`; empty: the system's.
         package var nameservers: [String] = []
         /// One deadline over DNS, connect, TLS, request and response head.
         package var timeoutMilliseconds = 5000
         /// PEM file of certificate authorities trusted beside the system's.
         package var caFile: String?
+
+        package init() {}
+    }
+
+    /// The networks our POSTs come from, as `GET /v1/ip-ranges` tells them; what the public documentation says.
+    package struct IPRanges: Equatable, Sendable {
+        package var production = ["52.85.83.0/27", "54.85.83.0/27"]
+        package var testnet = ["52.85.84.0/27", "54.85.84.0/27"]
 
         package init() {}
     }

@@ -90,16 +90,16 @@ enum MappingBench {
 
 /// Asks the preloaded counter, if there is one.
 struct AllocationCount {
-    private let read: (@convention(c) () -> UInt)?
+    private let read: (@convention(c) () -> Int)?
 
     init() {
         read = dlsym(nil, "bench_allocations").map {
-            unsafeBitCast($0, to: (@convention(c) () -> UInt).self)
+            unsafeBitCast($0, to: (@convention(c) () -> Int).self)
         }
     }
 
     var isCounting: Bool { read != nil }
-    var current: Int { read.map { Int($0()) } ?? 0 }
+    var current: Int { read?() ?? 0 }
 }
 
 /// Processor time of this thread, which a busy machine does not stretch.
