@@ -83,6 +83,9 @@ let package = Package(
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
+        tests(
+            "Deliver",
+            ["Deliver", "Pipeline", "Registry", "Kafka", "HTTPEngine", "Core", "Crypto", "JSON", "Runtime"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),
