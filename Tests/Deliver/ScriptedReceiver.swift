@@ -44,11 +44,11 @@ final class ScriptedReceiver: Sendable {
         }
         port = Int(UInt16(bigEndian: address.sin_port))
         listener = accepting
-        let self_ = Unowned(receiver: self)
+        let ours = Unowned(receiver: self)
         _ = OwnedThread(name: "receiver") {
             while true {
                 let connection = accept(accepting, nil, nil)
-                guard connection >= 0, let receiver = self_.receiver else { return }
+                guard connection >= 0, let receiver = ours.receiver else { return }
                 receiver.state.withLock {
                     $0.connections += 1
                     $0.open.append(connection)
