@@ -59,7 +59,8 @@ enum RunCommand {
     /// A stage that stands still cannot be stopped either; without the process its partitions move to others.
     private static func endIfHopeless(_ bridge: Bridge) {
         guard bridge.isHopeless else { return }
-        Log.error("a stage stands still for good; leaving so that others take over", .reason(bridge.complaints.joined()))
+        Log.error(
+            "a stage stands still for good; leaving so that others take over", .reason(bridge.complaints.joined()))
         _exit(1)
     }
 

@@ -126,7 +126,7 @@ final class DeliverWorld: Sendable {
     /// Runs a member on a thread of its own until it is told to stop.
     func run(
         _ group: String, eventsPerSecond: Int = 100, deferredAgeMilliseconds: Int64 = 48 * 3_600_000,
-        waiting: Bool = true
+        waiting: Bool = true, handler: @escaping @Sendable (DeliverStage) -> any StageHandler = { $0 }
     ) throws -> Member {
         let status = StageStatus(role: group)
         let wake = EventFD()
@@ -149,8 +149,9 @@ final class DeliverWorld: Sendable {
             let stage = DeliverStage(
                 topics: topics, schedule: RetrySchedule(), settings: settings, view: view, secrets: secrets,
                 engine: engine, results: results, producer: producer)
-            StageLoop(consumer: consumer, producer: producer, handler: stage, status: status, wake: wake)
-                .run { flag.isSet }
+            StageLoop(
+                consumer: consumer, producer: producer, handler: handler(stage), status: status, wake: wake
+            ).run { flag.isSet }
         }
         if waiting { try eventually("\(group) has its assignment") { status.hasAssignment } }
         return Member(status: status) {
