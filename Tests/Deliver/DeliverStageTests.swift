@@ -97,7 +97,8 @@ private let second: UInt64 = 1_000_000_000
             #expect(times[index...].prefix { $0 < start + second }.count <= 110)
         }
         let seconds = Double(times[399] - times[0]) / 1e9
-        #expect((3.8...4.6).contains(seconds), "400 at 100/s, in \(seconds) s")
+        // A starved machine may be slower, never faster.
+        #expect((3.8...8).contains(seconds), "400 at 100/s, in \(seconds) s")
         let states = try world.attempts(limited) { $0["lane"]?["state"]?.string }
         #expect(states.contains("limited"))
     }

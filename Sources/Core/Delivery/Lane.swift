@@ -50,7 +50,7 @@ package struct Lane: Sendable {
         case overload
         /// Any other failure of the receiver.
         case failure
-        /// It says nothing of the receiver: a test, or an attempt that we ended ourselves.
+        /// It says nothing of the receiver: we refused or ended it ourselves.
         case void
     }
 
@@ -278,8 +278,9 @@ extension Lane.Ending {
         switch outcome {
         case .answered(let status):
             self = outcome.isSuccess ? .success : status == 429 || status >= 500 ? .overload : .failure
-        case .failed(.responseTimeout), .failed(.connectTimeout), .failed(.tlsTimeout), .failed(.dnsTimeout):
-            self = .overload
+        case .failed(.responseTimeout), .failed(.connectTimeout), .failed(.tlsTimeout): self = .overload
+        // Our own refusals: nothing was asked of the receiver.
+        case .failed(.addressDenied), .failed(.endpointInvalid): self = .void
         case .failed: self = .failure
         }
     }
