@@ -77,7 +77,7 @@ extension DeliverStage {
 
     private func deferHeld(_ item: Lane.Item, _ loop: StageLoop) {
         let held = slots.remove(item.slot)
-        `defer`(&held.delivery, held.lane, held.record, loop)
+        `defer`(held.delivery, held.lane, held.record, loop)
     }
 
     private func start(_ held: HeldRecord, _ lane: WebhookLane) {

@@ -39,7 +39,7 @@ extension DeliverStage {
             while let item = lane.lane.takeOut() {
                 let held = slots.remove(item.slot)
                 if held.intake.isDeferred, held.record.offset > held.intake.highestTouched { continue }
-                `defer`(&held.delivery, lane, held.record, loop)
+                `defer`(held.delivery, lane, held.record, loop)
             }
         }
     }

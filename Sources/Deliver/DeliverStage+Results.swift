@@ -27,7 +27,7 @@ extension DeliverStage {
         held.lane.lane.finished(slot: held.item.slot, kind: held.item.kind, .void, now: now)
         slots.remove(held.item.slot)
         // Without the partition the record stays unfinished, and whoever owns it next reads it again.
-        if isOwned { `defer`(&held.delivery, held.lane, held.record, loop) }
+        if isOwned { `defer`(held.delivery, held.lane, held.record, loop) }
     }
 
     private func settle(_ held: HeldRecord, _ result: HTTPResult, _ now: UInt64, _ loop: StageLoop) {
@@ -38,7 +38,8 @@ extension DeliverStage {
         // Also for a lost assignment: if the lane was kept, the attempt still counts there.
         lane.lane.finished(
             slot: held.item.slot, kind: held.item.kind,
-            result.cancellation == .none ? Lane.Ending(result.outcome) : .void, now: now)
+            result.cancellation == .none ? Lane.Ending(result.outcome) : .void,
+            took: UInt64(max(0, result.durationMicroseconds)) * 1000, now: now)
         lane.lastUsed = now
         let attempt = DeliveryOutput.Attempt(
             outcome: result.outcome, startedAt: Timestamp(milliseconds: result.startedAtWall),

@@ -90,7 +90,7 @@ package final class DeliverStage: StageHandler {
         // Nothing here writes tombstones; one that came by hand says nothing.
         guard message.value != nil else { return loop.finish(record) }
         let intake = intake(of: partition)
-        var delivery: Delivery
+        let delivery: Delivery
         do { delivery = try Delivery(message) } catch {
             output.bury(message, error.description, record: record, loop)
             return loop.finish(record)
@@ -116,7 +116,7 @@ package final class DeliverStage: StageHandler {
         let item = Lane.Item(
             slot: slots.nextSlot, kind: kind, attempts: delivery.attempt, bytes: delivery.body.count, since: now)
         guard lane.lane.add(item, wasDeferred: intake.isDeferred) else {
-            return `defer`(&delivery, lane, record, loop)
+            return `defer`(delivery, lane, record, loop)
         }
         slots.add(HeldRecord(delivery, record, lane, intake, item))
         if intake.isDeferred {
@@ -161,8 +161,8 @@ package final class DeliverStage: StageHandler {
         return lane
     }
 
-    func `defer`(_ delivery: inout Delivery, _ lane: WebhookLane, _ record: RecordReference, _ loop: StageLoop) {
-        output.defer(&delivery, lane, record, loop)
+    func `defer`(_ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ loop: StageLoop) {
+        output.defer(delivery, lane, record, loop)
         loop.finish(record)
         counters.deferred.add()
         if let target = deferredIntakes.first(where: { $0.shard == lane.shard }) {

@@ -116,18 +116,19 @@ struct DeliveryOutput {
     func park(_ held: HeldRecord, _ loop: StageLoop) {
         let (tier, due) = schedule.park(
             parks: held.delivery.parks, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
-        held.delivery.parks += 1
-        held.delivery.dueAt = due
-        held.delivery.deferredAt = nil
-        produce(held.delivery, tier, shard: held.lane.shard, held.record, loop)
+        var parked = held.delivery
+        parked.parks += 1
+        parked.dueAt = due
+        parked.deferredAt = nil
+        produce(parked, tier, shard: held.lane.shard, held.record, loop)
     }
 
     /// Moves a record that has to wait out of the way; the time of the first move stays with it.
-    func `defer`(_ delivery: inout Delivery, _ lane: WebhookLane, _ record: RecordReference, _ loop: StageLoop) {
-        delivery.deferredAt = delivery.deferredAt ?? Timestamp(milliseconds: Clock.wallMilliseconds())
+    func `defer`(_ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ loop: StageLoop) {
+        var late = delivery
+        late.deferredAt = delivery.deferredAt ?? Timestamp(milliseconds: Clock.wallMilliseconds())
         loop.produce(
-            deferred, partition: lane.shard, key: lane.key, value: delivery.body, headers: delivery.headers(),
-            for: record)
+            deferred, partition: lane.shard, key: lane.key, value: late.body, headers: late.headers(), for: record)
     }
 
     /// Gives up a delivery without another attempt.

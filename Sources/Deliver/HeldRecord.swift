@@ -6,7 +6,8 @@ internal import Pipeline
 /// One record between its reading and its end. Belongs to the delivery stage's thread; an object, so that it is handed
 /// round without copying the delivery.
 final class HeldRecord {
-    var delivery: Delivery
+    /// Constant, so that it is lent and not copied.
+    let delivery: Delivery
     let record: RecordReference
     let lane: WebhookLane
     let intake: Intake

@@ -127,12 +127,22 @@ extension Lane {
         var lane = lane()
         for slot in 0..<70 { _ = lane.add(item(slot), wasDeferred: false) }
         #expect(lane.isFullButFlowing(now: millisecond), "it filled a moment ago")
-        #expect(!lane.isFullButFlowing(now: 10 * millisecond), "nothing has moved since")
+        #expect(!lane.isFullButFlowing(now: 100 * millisecond), "nothing has moved since")
         #expect(lane.startAll() == [0, 1])
         lane.finished(slot: 0, kind: .fresh, .success, now: second)
         for slot in 70..<74 { _ = lane.add(item(slot), wasDeferred: false) }
         #expect(lane.isFullButFlowing(now: second + millisecond))
-        #expect(!lane.isFullButFlowing(now: second + 10 * millisecond), "it stands")
+        #expect(!lane.isFullButFlowing(now: second + 100 * millisecond), "it stands")
+        lane.finished(slot: 1, kind: .fresh, .success, took: 300 * millisecond, now: second)
+        #expect(!lane.isFullButFlowing(now: second + millisecond), "whoever answers slowly is not waited for")
+    }
+
+    /// A hanging endpoint's lane is emptied after a second and fills again: that is no reason to wait for it.
+    @Test func laneOfAnEndpointThatHangsIsNotWaitedFor() {
+        var lane = lane(item(1), item(2))
+        #expect(lane.startAll() == [1, 2])
+        for slot in 3..<70 { _ = lane.add(item(slot, since: second), wasDeferred: false) }
+        #expect(!lane.isFullButFlowing(now: second + millisecond))
     }
 
     @Test func whatWeCouldNotStartWaitsAMomentAndGoesAgain() {

@@ -62,8 +62,11 @@ package struct Lane: Sendable {
     package static let maxTestsInFlight = 4
     /// What has not started after this goes to `deferred`.
     package static let patienceNanoseconds: UInt64 = 1_000_000_000
-    /// A lane that moves has moved this recently.
-    private static let flowNanoseconds: UInt64 = 10_000_000
+    /// A lane that moves has had a quick success this recently. Long enough for a moment in which we ourselves get no
+    /// processor, short enough for a neighbour of an endpoint that begins to hang.
+    private static let flowNanoseconds: UInt64 = 100_000_000
+    /// An endpoint that answers within this frees its lane's room in no time.
+    private static let quickNanoseconds: UInt64 = 20_000_000
     /// How long a lane rests after a start that we could not carry out.
     package static let holdNanoseconds: UInt64 = 100_000_000
 
@@ -79,7 +82,7 @@ package struct Lane: Sendable {
     private var probe: Int32?
     private var deferredIsNext = false
     private var shareBytes = 0
-    /// The last success, or when the first record came to an empty lane.
+    /// The last quick success, or when the first record came to an idle lane; 0 since an answer that was neither.
     private var movedAt: UInt64 = 0
     private var heldUntil: UInt64 = 0
     private var testsInFlight = 0
@@ -114,7 +117,7 @@ package struct Lane: Sendable {
     /// A record came.
     /// - Returns: false when the lane has its share and the record goes to `deferred`; never for one that came from there.
     package mutating func add(_ item: Item, wasDeferred: Bool) -> Bool {
-        if waiting == 0 { movedAt = item.since }
+        if isIdle { movedAt = item.since }
         if !wasDeferred {
             guard share < Self.maxWaiting, shareBytes == 0 || shareBytes + Int(item.bytes) <= Self.maxWaitingBytes
             else { return false }
@@ -226,14 +229,15 @@ package struct Lane: Sendable {
     }
 
     /// An attempt that ``next(now:)`` started has ended.
-    package mutating func finished(slot: Int32, kind: Item.Kind, _ ending: Ending, now: UInt64) {
+    /// - Parameter took: nanoseconds from its start to its end.
+    package mutating func finished(slot: Int32, kind: Item.Kind, _ ending: Ending, took: UInt64 = 0, now: UInt64) {
         countDown(slot, kind)
         guard kind != .test else { return }
+        movedAt = ending == .success && took <= Self.quickNanoseconds ? now : 0
         switch ending {
         case .success:
             concurrency = min(concurrency + 1, Self.maxConcurrency)
             circuit.succeeded()
-            movedAt = now
         case .overload:
             concurrency = max(concurrency / 2, 1)
             circuit.failed(now: now)
