@@ -94,6 +94,9 @@ let package = Package(
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
         tests("Repair", ["Repair", "Core", "Kafka", "Runtime"]),
+        tests(
+            "Deliver",
+            ["Deliver", "Pipeline", "Registry", "Kafka", "HTTPEngine", "Core", "Crypto", "JSON", "Runtime"]),
         tests("HTTPEngine", ["HTTPEngine", "Core", "Runtime", "CLinux", "COpenSSL"]),
         .executableTarget(
             name: "engine-bench", dependencies: ["HTTPEngine", "Core", "Runtime"], path: "Tests/Bench/Engine",

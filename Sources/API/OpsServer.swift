@@ -10,11 +10,13 @@ package final class OpsServer: Sendable {
 
     /// - Parameters:
     ///   - listen: `ops.listen`.
+    ///   - complaints: what is wrong with a process that lives; empty when all is well.
     ///   - readiness: whether this process can do its work, and if not, why; asked for each request, must not block.
     ///   - metrics: the metrics in Prometheus' text format; asked for each request, must not block.
     /// - Throws: ``HTTPServerError`` with address, cause and mend.
     package init(
         listen: String, limits: HTTPServerLimits = HTTPServerLimits(),
+        complaints: @escaping @Sendable () -> [String] = { [] },
         readiness: @escaping @Sendable () -> (isReady: Bool, reasons: [String]),
         metrics: @escaping @Sendable () -> String
     ) throws(HTTPServerError) {
@@ -25,7 +27,15 @@ package final class OpsServer: Sendable {
                 return responder.respond(APIError.methodNotAllowed(["GET"]).response)
             }
             switch request.path {
-            case "/healthz": responder.respond(.json(200, JSONWriter.document { $0.field("status", "ok") }))
+            case "/healthz":
+                let reasons = complaints()
+                responder.respond(
+                    .json(
+                        reasons.isEmpty ? 200 : 503,
+                        JSONWriter.document { json in
+                            json.field("status", reasons.isEmpty ? "ok" : "stalled")
+                            if !reasons.isEmpty { json.field("reasons", reasons) }
+                        }))
             case "/readyz":
                 let (isReady, reasons) = readiness()
                 responder.respond(

@@ -72,6 +72,7 @@ package final class Bridge: Sendable {
         var stages: [StageRunner] = []
         var front: FrontDoor?
         var engineRoom: EngineRoom?
+        var watch: StageWatch?
     }
 
     package init(_ configuration: BridgeConfiguration) {
@@ -88,10 +89,15 @@ package final class Bridge: Sendable {
     /// - Throws: ``BridgeFault`` when waiting would not help.
     package func start() throws(BridgeFault) {
         let settings = configuration.settings
-        let front = try FrontDoor(settings: settings) { [weak self] in
-            self?.unreadiness ?? ["stopping"]
+        let front = try FrontDoor(
+            settings: settings,
+            unreadiness: { [weak self] in self?.unreadiness ?? ["stopping"] },
+            complaints: { [weak self] in self?.complaints ?? [] })
+        let watch = StageWatch { [weak self] in self?.state.withLock { $0.stages } ?? [] }
+        state.withLock {
+            $0.front = front
+            $0.watch = watch
         }
-        state.withLock { $0.front = front }
         try waitForTopics()
         guard !isStopping else { return }
         do { try feed.start(kafka, sendsCommands: configuration.roles.contains(.api)) } catch { throw .kafka(error) }
@@ -194,7 +200,8 @@ package final class Bridge: Sendable {
         guard feed.isLoaded else { return ["registry view is not loaded"] }
         let wanted = configuration.roles.subtracting([.api, .mail]).count
         guard stages.count == wanted else { return ["stages are starting"] }
-        var missing = stages.filter { !$0.status.hasAssignment }.map { "\($0.status.role) has no assignment yet" }
+        var missing = complaints
+        missing += stages.filter { !$0.status.hasAssignment }.map { "\($0.status.role) has no assignment yet" }
         if configuration.roles.contains(.registry), !current.registryCaughtUp {
             missing.append("registry has not applied the commands it found")
         }
@@ -202,6 +209,12 @@ package final class Bridge: Sendable {
     }
 
     package var isReady: Bool { unreadiness.isEmpty }
+
+    /// What is wrong with a process that lives: stages that stand still. Empty when all is well (`healthz`).
+    package var complaints: [String] { state.withLock { $0.watch }?.complaints ?? [] }
+
+    /// Whether a stage stands still for good: the process is to end at once, so that its partitions move to others.
+    package var isHopeless: Bool { state.withLock { $0.watch }?.isHopeless ?? false }
 
     // MARK: Stopping
 
@@ -219,13 +232,16 @@ package final class Bridge: Sendable {
         front?.closeAPI()
         for stage in stages { stage.stop() }
         for stage in stages { stage.join() }
-        state.withLock { $0.engineRoom }?.stop()
+        let (room, watch) = state.withLock { ($0.engineRoom, $0.watch) }
+        watch?.stop()
+        room?.stop()
         feed.stop()
         front?.close()
         state.withLock {
             $0.stages = []
             $0.front = nil
             $0.engineRoom = nil
+            $0.watch = nil
         }
     }
 

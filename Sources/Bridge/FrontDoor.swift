@@ -20,12 +20,17 @@ final class FrontDoor: Sendable {
         var feed: LogFeed?
     }
 
-    /// - Parameter unreadiness: why the process is not ready; empty when it is.
-    init(settings: Settings, unreadiness: @escaping @Sendable () -> [String]) throws(BridgeFault) {
+    /// - Parameters:
+    ///   - unreadiness: why the process is not ready; empty when it is.
+    ///   - complaints: what is wrong with it although it lives; empty when nothing is.
+    init(
+        settings: Settings, unreadiness: @escaping @Sendable () -> [String],
+        complaints: @escaping @Sendable () -> [String]
+    ) throws(BridgeFault) {
         self.settings = settings
         do {
             ops = try OpsServer(
-                listen: settings.ops.listen.description,
+                listen: settings.ops.listen.description, complaints: complaints,
                 readiness: {
                     let reasons = unreadiness()
                     return (reasons.isEmpty, reasons)

@@ -1,5 +1,8 @@
 // DELIVER: `deliveries` and `deferred` in, HTTPS POSTs out. The only stage that posts. A webhook's records are all on one
 // partition of each topic, so one process owns its rate and its concurrency without any shared state.
+//
+// This file takes records on; DeliverStage+Lanes starts them, DeliverStage+Results ends them, DeliverStage+Leaving hands
+// them over.
 package import Core
 package import Crypto
 package import HTTPEngine
@@ -21,34 +24,30 @@ package struct DeliverSettings: Sendable {
 }
 
 package final class DeliverStage: StageHandler {
-    private let topics: Topics
-    private let settings: DeliverSettings
+    let topics: Topics
+    let settings: DeliverSettings
+    let engine: HTTPEngine
+    let results: Inbox<HTTPResult>
+    var output: DeliveryOutput
     private let view: RegistryView
-    private let secrets: SecretBox
-    private let engine: HTTPEngine
-    private let results: Inbox<HTTPResult>
-    private var output: DeliveryOutput
+    private let makeTarget: (Webhook) -> TargetState
 
-    private var slots = SlotTable()
-    private var lanes: [WebhookID: WebhookLane] = [:]
-    private var queue: [WebhookLane] = []
-    private var timers = LaneTimers()
-    private var batch: [HTTPRequest] = []
-    private var finished: [HTTPResult] = []
-    private var inFlight = 0
-    private var isDraining = false
-    private var assignedAt: UInt64 = 0
+    var slots = SlotTable()
+    var lanes: [WebhookID: WebhookLane] = [:]
+    var intakes: [Intake] = []
+    /// Partitions of `deferred`, among ``intakes``.
+    var deferredIntakes: [Intake] = []
+    var queue: [WebhookLane] = []
+    var timers = LaneTimers()
+    var batch: [HTTPRequest] = []
+    var finished: [HTTPResult] = []
+    var inFlight = 0
+    var isDraining = false
+    /// When each owned shard came, monotonic nanoseconds; kept from a revocation to the next assignment.
+    var ownedSince: [Int32: UInt64] = [:]
+    var revokedAt: UInt64 = 0
     private var lastSweep: UInt64 = 0
-
-    // Bounds of design §2: a record is unfinished until everything it caused is acknowledged.
-    private static let unfinishedPerPartition = 1000
-    private static let bytesInHand = 64 << 20
-    /// What has not started after this goes to `deferred`.
-    private static let patience: UInt64 = 1_000_000_000
-    /// How long the view may be behind the record it has to explain.
-    private static let viewPatience: UInt64 = 30_000_000_000
-    private static let viewRetry: UInt64 = 50_000_000
-    private static let engineRetry: UInt64 = 100_000_000
+    let counters = DeliverCounters()
 
     /// - Parameter results: the inbox the engine's results come through; its wake is the loop's.
     package init(
@@ -58,21 +57,31 @@ package final class DeliverStage: StageHandler {
         self.topics = topics
         self.settings = settings
         self.view = view
-        self.secrets = secrets
         self.engine = engine
         self.results = results
         output = DeliveryOutput(topics: topics, schedule: schedule, producer: producer)
+        makeTarget = {
+            Target.make($0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy)
+        }
     }
 
-    // MARK: Records
-
-    package func assigned(_: [StagePartition], _: StageLoop) {
-        assignedAt = Clock.monotonic()
-        isDraining = false
-    }
+    // MARK: Reading
 
     package func budget(for partition: StagePartition) -> Int {
-        slots.bytes >= Self.bytesInHand ? 0 : Self.unfinishedPerPartition - partition.ledger.unfinished
+        let intake = intake(of: partition)
+        if intake.isDeferred {
+            guard intake.ownsShard else { return 0 }
+        } else if let lane = intake.brake {
+            guard !lane.lane.isFullButFlowing(now: Clock.monotonic()) else { return 0 }
+            intake.brake = nil
+        }
+        return WindowLimits.room(
+            unfinished: partition.ledger.unfinished, bytes: intake.bytes, processBytes: slots.bytes)
+    }
+
+    func intake(of partition: StagePartition) -> Intake {
+        // The stage puts it there in `assigned`, before the first record is read.
+        unsafeDowncast(partition.attachment!, to: Intake.self)
     }
 
     package func handle(
@@ -80,54 +89,142 @@ package final class DeliverStage: StageHandler {
     ) {
         // Nothing here writes tombstones; one that came by hand says nothing.
         guard message.value != nil else { return loop.finish(record) }
+        let intake = intake(of: partition)
         let delivery: Delivery
         do { delivery = try Delivery(message) } catch {
             output.bury(message, error.description, record: record, loop)
             return loop.finish(record)
         }
+        let lane = lane(for: delivery.webhook, intake)
+        if intake.isDeferred {
+            if !intake.share.hasBegun { begin(intake, loop) }
+            intake.share.read(record.offset, &lane.backlog)
+            if buriedForAge(delivery, message.timestamp, record, loop) { return }
+        }
+        // After reading, so that no record seems to come from the future.
         let now = Clock.monotonic()
-        let wasDeferred = partition.topic == topics.deferred
-        let lane = lane(for: delivery.webhook, shard: partition.number)
         lane.lastUsed = now
-        if !wasDeferred, lane.lane.isFull {
-            output.defer(delivery, shard: lane.shard, record: record, loop)
-            return loop.finish(record)
+        refresh(lane, now, loop)
+        if lane.isAhead(delivery) {
+            lane.awaitView(for: delivery, now: now)
+        } else if !isFit(delivery, lane, record, now, loop) {
+            return
         }
-        if wasDeferred, message.timestamp >= 0,
-            Clock.wallMilliseconds() - message.timestamp > settings.deferredAgeMilliseconds
-        {
-            output.bury(
-                delivery, .overItsRate, "it waited longer than limits.deferredAge allows", record: record, loop)
-            return loop.finish(record)
+        let kind: Lane.Item.Kind =
+            delivery.purpose == .test
+            ? .test : intake.isDeferred ? .deferred : delivery.attempt > 0 || delivery.parks > 0 ? .retry : .fresh
+        let item = Lane.Item(
+            slot: slots.nextSlot, kind: kind, attempts: delivery.attempt, bytes: delivery.body.count, since: now)
+        guard lane.lane.add(item, wasDeferred: intake.isDeferred) else {
+            return `defer`(delivery, lane, record, loop)
         }
-        let slot = slots.add(delivery, record)
-        lane.lane.add(
-            Lane.Item(slot: slot, isRetry: delivery.attempt > 0, wasDeferred: wasDeferred, since: now))
+        slots.add(HeldRecord(delivery, record, lane, intake, item))
+        if intake.isDeferred {
+            if !lane.isHolder {
+                lane.isHolder = true
+                intake.holders.append(lane)
+            }
+        } else if lane.lane.isFullButFlowing(now: now) {
+            intake.brake = lane
+        }
         enqueue(lane)
-        if !wasDeferred { wakeUp(lane, at: now + Self.patience) }
     }
 
-    private func lane(for webhook: WebhookID, shard: Int32) -> WebhookLane {
+    /// The first record of a partition of `deferred` is here: what the log holds was written by others or is counted anew.
+    private func begin(_ intake: Intake, _ loop: StageLoop) {
+        intake.share.began(logEnd: loop.logEnd(of: intake.partition))
+        for lane in lanes.values where lane.shard == intake.shard { lane.backlog = DeferredShare.Backlog() }
+    }
+
+    private func buriedForAge(
+        _ delivery: Delivery, _ written: Int64, _ record: RecordReference, _ loop: StageLoop
+    ) -> Bool {
+        let deferredAt = delivery.deferredAt ?? Timestamp(milliseconds: written)
+        guard deferredAt.milliseconds >= 0,
+            DeferredShare.isTooOld(
+                deferredAt: deferredAt, now: Timestamp(milliseconds: Clock.wallMilliseconds()),
+                limitMilliseconds: settings.deferredAgeMilliseconds)
+        else { return false }
+        output.bury(
+            delivery, .overItsRate, "it waited longer than limits.deferredAge allows", record: record, loop)
+        loop.finish(record)
+        return true
+    }
+
+    private func lane(for webhook: WebhookID, _ intake: Intake) -> WebhookLane {
         if let lane = lanes[webhook] { return lane }
-        let bucket = TokenBucket(perSecond: settings.eventsPerSecond, burst: settings.burst, emptySince: assignedAt)
-        let lane = WebhookLane(id: webhook, shard: shard, lane: Lane(bucket: bucket))
+        // A new owner does not know what the one before sent: the bucket was empty when the shard came.
+        let bucket = TokenBucket(
+            perSecond: settings.eventsPerSecond, burst: settings.burst, emptySince: intake.ownedSince)
+        let lane = WebhookLane(id: webhook, shard: intake.shard, lane: Lane(bucket: bucket))
         lanes[webhook] = lane
         return lane
     }
 
-    // MARK: Serving lanes
-
-    private func enqueue(_ lane: WebhookLane) {
-        guard !lane.isQueued else { return }
-        lane.isQueued = true
-        queue.append(lane)
+    func `defer`(_ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ loop: StageLoop) {
+        output.defer(delivery, lane, record, loop)
+        loop.finish(record)
+        counters.deferred.add()
+        if let target = deferredIntakes.first(where: { $0.shard == lane.shard }) {
+            target.share.wrote(&lane.backlog)
+        }
     }
 
-    private func wakeUp(_ lane: WebhookLane, at: UInt64) {
-        guard lane.timer == 0 || at < lane.timer else { return }
-        lane.timer = at
-        timers.add(lane, at: at)
+    // MARK: What the view says
+
+    /// Takes in what the view says now. When that changed, or the patience with it is over, every waiting record is judged
+    /// anew.
+    func refresh(_ lane: WebhookLane, _ now: UInt64, _ loop: StageLoop) {
+        let hasChanged = lane.refresh(view, make: makeTarget)
+        guard hasChanged || lane.wait(now: now) == .over else { return }
+        let isOver = lane.wait(now: now) == .over
+        if isOver { lane.stopWaiting() }
+        guard lane.lane.waiting > 0 else { return }
+        var kept: [Lane.Item] = []
+        while let item = lane.lane.takeOut() {
+            let held = slots[item.slot]
+            if !isOver, lane.isAhead(held.delivery) || lane.wait(now: now) == .view {
+                kept.append(item)
+            } else if isFit(held.delivery, lane, held.record, now, loop) {
+                kept.append(item)
+            } else {
+                slots.remove(item.slot)
+            }
+        }
+        for item in kept { _ = lane.lane.add(item, wasDeferred: true) }
     }
+
+    /// Whether a record may be sent by what the view says; one that may not is settled here.
+    private func isFit(
+        _ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ now: UInt64, _ loop: StageLoop
+    ) -> Bool {
+        switch target(of: delivery, lane) {
+        case .deleted, .unknown:
+            counters.dropped.add()
+            loop.finish(record)
+            return false
+        case .inactive:
+            output.bury(delivery, .webhookDisabled, "the webhook is not active", record: record, loop)
+            loop.finish(record)
+            return false
+        case .active, .unusable:
+            guard delivery.purpose == .test || delivery.generation == lane.state.generation else {
+                output.bury(
+                    delivery, .webhookDisabled, "the webhook was switched off and on again since", record: record, loop)
+                loop.finish(record)
+                return false
+            }
+            guard case .unusable(.endpoint, _) = target(of: delivery, lane) else { return true }
+            refuse(delivery, lane, record, now, loop)
+            return false
+        }
+    }
+
+    func target(of delivery: Delivery, _ lane: WebhookLane) -> TargetState {
+        delivery.purpose == .test ? lane.target(for: .test, make: makeTarget) : lane.state
+    }
+
+    // MARK: Turning
 
     package func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
         takeResults(loop)
@@ -135,215 +232,31 @@ package final class DeliverStage: StageHandler {
             lane.timer = 0
             enqueue(lane)
         }
-        // Round robin: one start a lane and round.
-        while !queue.isEmpty {
-            let round = queue
-            queue.removeAll(keepingCapacity: true)
-            for lane in round {
-                lane.isQueued = false
-                serve(lane, now, loop)
-            }
-        }
-        if !batch.isEmpty {
-            engine.submit(batch)
-            batch.removeAll(keepingCapacity: true)
-        }
+        serveLanes(now, loop)
+        submit(loop)
+        let rotation = isDraining ? nil : rotate(now, loop)
         sweep(now)
-        return timers.next
-    }
-
-    private func serve(_ lane: WebhookLane, _ now: UInt64, _ loop: StageLoop) {
-        guard !isDraining else { return }
-        deferStale(lane, now, loop)
-        guard lane.lane.waiting > 0 else { return }
-        lane.refresh(view) { [settings, secrets] in
-            Target.make($0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy)
-        }
-        while let head = lane.lane.head {
-            switch judge(head, lane, now) {
-            case .drop:
-                lane.lane.dropHead()
-                loop.finish(slots.remove(head.slot).record)
-            case .bury(let reason, let message):
-                lane.lane.dropHead()
-                let entry = slots.remove(head.slot)
-                output.bury(entry.delivery, reason, message, record: entry.record, loop)
-                loop.finish(entry.record)
-            case .wait:
-                return wakeUp(lane, at: now + Self.viewRetry)
-            case .refuse(let failure):
-                guard case .start(let item) = lane.lane.next(now: now) else { return waitForToken(lane, now) }
-                lane.lane.finished(.failure)
-                settle(item.slot, lane, refused: failure, loop)
-            case .send(let target):
-                guard case .start(let item) = lane.lane.next(now: now) else { return waitForToken(lane, now) }
-                start(item, lane, target)
-                if lane.lane.waiting > 0 { enqueue(lane) }
-                return
-            }
-        }
-    }
-
-    private func waitForToken(_ lane: WebhookLane, _ now: UInt64) {
-        if case .wait(let until) = lane.lane.next(now: now) { wakeUp(lane, at: until) }
-    }
-
-    private enum Judgement {
-        case send(Target)
-        /// Nobody is to get it, and nobody has to know.
-        case drop
-        case bury(DeadLetterReason, String)
-        /// A failed attempt without a connection.
-        case refuse(AttemptFailure)
-        /// The view does not explain the record yet, or the secret cannot be opened now.
-        case wait
-    }
-
-    /// What is to happen with the record at the head, by what the view says at this moment.
-    private func judge(_ head: Lane.Item, _ lane: WebhookLane, _ now: UInt64) -> Judgement {
-        let delivery = slots[head.slot].delivery
-        let waitedForView = now > head.since + Self.viewPatience
-        if case .deleted = lane.state { return .drop }
-        guard let generation = lane.state.generation else { return waitedForView ? .drop : .wait }
-        if delivery.purpose != .test {
-            if delivery.generation > generation, !waitedForView { return .wait }
-            if case .inactive = lane.state { return .bury(.webhookDisabled, "the webhook is not active") }
-            if delivery.generation != generation {
-                return .bury(.webhookDisabled, "the webhook was switched off and on again since")
-            }
-        }
-        switch lane.state {
-        case .active(let target): return .send(target)
-        case .unusable(.endpoint, _): return .refuse(.endpointInvalid)
-        case .unusable(.secret, _): return .wait
-        case .inactive, .unknown, .deleted: return .drop
-        }
-    }
-
-    private func start(_ item: Lane.Item, _ lane: WebhookLane, _ target: Target) {
-        let entry = slots[item.slot]
-        inFlight += 1
-        batch.append(
-            HTTPRequest(
-                token: slots.token(item.slot), affinity: Int(lane.shard), endpoint: target.endpoint,
-                headerLines: target.headerLines(
-                    for: entry.delivery, attempt: entry.delivery.attempt + 1,
-                    at: Timestamp(milliseconds: Clock.wallMilliseconds())),
-                body: entry.delivery.body, timeoutMilliseconds: settings.timeoutMilliseconds))
-    }
-
-    private func deferStale(_ lane: WebhookLane, _ now: UInt64, _ loop: StageLoop) {
-        guard let oldest = lane.lane.oldestDeferrable else { return }
-        guard oldest + Self.patience <= now else { return wakeUp(lane, at: oldest + Self.patience) }
-        // A webhook the view does not know yet is not slow; its records wait where they are.
-        if case .unknown = lane.state { return }
-        for item in lane.lane.takeStale(before: now - Self.patience + 1) {
-            let entry = slots.remove(item.slot)
-            output.defer(entry.delivery, shard: lane.shard, record: entry.record, loop)
-            loop.finish(entry.record)
-        }
-        if let next = lane.lane.oldestDeferrable { wakeUp(lane, at: next + Self.patience) }
-    }
-
-    // MARK: Results
-
-    private func takeResults(_ loop: StageLoop) {
-        results.take(into: &finished)
-        for result in finished {
-            guard let slot = slots.slot(result.token) else { continue }
-            inFlight -= 1
-            let lane = lanes[slots[slot].delivery.webhook]
-            if result.cancellation == .beforeSending, let lane, loop.owns(slots[slot].record), !isDraining {
-                retake(slot, lane)
-                continue
-            }
-            let entry = slots.remove(slot)
-            // No attempt: the record stays unfinished, and whoever owns the partition next reads it again.
-            if result.cancellation == .beforeSending { continue }
-            if let lane, loop.owns(entry.record) {
-                lane.lane.finished(ending(result.outcome))
-                lane.lastUsed = Clock.monotonic()
-                enqueue(lane)
-            }
-            settle(
-                entry,
-                DeliveryOutput.Attempt(
-                    outcome: result.outcome, startedAt: Timestamp(milliseconds: result.startedAtWall),
-                    microseconds: result.durationMicroseconds, retryAfterSeconds: result.retryAfterSeconds), loop)
-        }
-    }
-
-    /// The engine had no connection to give: that says nothing of the receiver, and the record waits again.
-    private func retake(_ slot: Int, _ lane: WebhookLane) {
-        let now = Clock.monotonic()
-        lane.lane.cancelled()
-        lane.lane.add(Lane.Item(slot: slot, isRetry: true, wasDeferred: true, since: now))
-        wakeUp(lane, at: now + Self.engineRetry)
-    }
-
-    private func ending(_ outcome: Outcome) -> Lane.Ending {
-        switch outcome {
-        case .answered(let status):
-            outcome.isSuccess ? .success : status == 429 || status >= 500 ? .overload : .failure
-        case .failed(.responseTimeout), .failed(.connectTimeout), .failed(.tlsTimeout), .failed(.dnsTimeout): .overload
-        case .failed: .failure
-        }
-    }
-
-    private func settle(_ slot: Int, _ lane: WebhookLane, refused failure: AttemptFailure, _ loop: StageLoop) {
-        settle(
-            slots.remove(slot),
-            DeliveryOutput.Attempt(
-                outcome: .failed(failure), startedAt: Timestamp(milliseconds: Clock.wallMilliseconds()),
-                microseconds: 0, retryAfterSeconds: nil), loop)
-    }
-
-    private func settle(_ entry: SlotTable.Entry, _ attempt: DeliveryOutput.Attempt, _ loop: StageLoop) {
-        let delivery = entry.delivery
-        Log.debug(
-            "attempt", .webhook(delivery.webhook.description), .event(delivery.event.description),
-            .attempt(delivery.attempt + 1), .outcome(attempt.outcome.metricLabel),
-            .milliseconds(attempt.microseconds / 1000))
-        output.settle(
-            delivery, attempt, shard: delivery.webhook.shard(of: topics.shards), record: entry.record, loop)
-        loop.finish(entry.record)
-    }
-
-    // MARK: Leaving
-
-    /// What has not started goes to `deferred`, so that the watermark can pass it; what is under way comes to its end.
-    package func drain(_ loop: StageLoop) {
-        guard !isDraining else { return }
-        isDraining = true
-        for lane in lanes.values {
-            for item in lane.lane.takeAll() {
-                let entry = slots.remove(item.slot)
-                if item.wasDeferred { continue }  // it stays where it is, unfinished
-                output.defer(entry.delivery, shard: lane.shard, record: entry.record, loop)
-                loop.finish(entry.record)
-            }
-        }
-    }
-
-    package var isDrained: Bool { inFlight == 0 }
-
-    /// Results of POSTs that are still under way find their slot and no owner: they are recorded and nothing more.
-    package func revoked() {
-        slots.remove(
-            waiting: lanes.values.reduce(into: Set<Int>()) { waiting, lane in
-                for item in lane.lane.takeAll() { waiting.insert(item.slot) }
-            })
-        lanes.removeAll()
-        queue.removeAll()
-        timers.removeAll()
-        isDraining = false
+        let brake = intakes.contains { $0.brake != nil } ? now + 10_000_000 : UInt64.max
+        let next = min(timers.next ?? .max, rotation ?? .max, brake)
+        return next == .max ? nil : next
     }
 
     /// Forgets webhooks that had nothing to do for five minutes.
     private func sweep(_ now: UInt64) {
         guard now > lastSweep + 10_000_000_000 else { return }
         lastSweep = now
-        let idle = lanes.values.filter { $0.lane.isIdle && !$0.isQueued && now > $0.lastUsed + 300_000_000_000 }
-        for lane in idle { lanes[lane.id] = nil }
+        for lane in lanes.values
+        where lane.lane.isIdle && !lane.isQueued && lane.backlog.count == 0 && now > lane.lastUsed + 300_000_000_000 {
+            lanes[lane.id] = nil
+        }
     }
+}
+
+/// What the stage counts beside the attempts.
+struct DeliverCounters {
+    let deferred = Metrics.counter("deferred_total", "Deliveries moved to the deferred topic.")
+    let rotated = Metrics.counter(
+        "deferred_rotated_total", "Deferred deliveries moved to the tail again for a waiting neighbour.")
+    let parked = Metrics.counter("parked_total", "Deliveries sent round through retries by an open circuit.")
+    let dropped = Metrics.counter("dropped_total", "Deliveries of deleted webhooks, dropped.")
 }

@@ -1,10 +1,12 @@
-// What a settled attempt writes: its record, and then a retry, or the dead letter and the order to disable.
+// What the delivery stage writes: for a settled attempt its record, and then a retry, or the dead letter and the order to
+// disable; and the records that go round: deferred, or parked by an open circuit.
 internal import Core
 internal import Crypto
 internal import JSON
 internal import Kafka
 internal import Pipeline
 internal import Registry
+internal import Runtime
 
 struct DeliveryOutput {
     private let topics: Topics
@@ -14,7 +16,9 @@ struct DeliveryOutput {
     private let deferred: KafkaProducer.Topic
     private let commands: KafkaProducer.Topic
     private let deadLetters: DeadLetters
+    private let tierKeys: [[UInt8]]
     private var writer = JSONWriter()
+    private var text: [UInt8] = []
 
     init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer) {
         self.topics = topics
@@ -24,6 +28,7 @@ struct DeliveryOutput {
         deferred = producer.topic(topics.deferred)
         commands = producer.topic(topics.commands)
         deadLetters = DeadLetters(topics, producer)
+        tierKeys = schedule.tiers.map { Array($0.label.utf8) }
     }
 
     /// One attempt that was made.
@@ -37,7 +42,8 @@ struct DeliveryOutput {
 
     /// Writes everything an attempt causes. The caller finishes the record.
     mutating func settle(
-        _ delivery: Delivery, _ attempt: Attempt, shard: Int32, record: RecordReference, _ loop: StageLoop
+        _ delivery: Delivery, _ record: RecordReference, _ lane: WebhookLane, _ attempt: Attempt, now: UInt64,
+        _ loop: StageLoop
     ) {
         let number = delivery.attempt + 1
         var next: RetrySchedule.Next?
@@ -47,31 +53,32 @@ struct DeliveryOutput {
         }
         var retry: (tier: RetrySchedule.Tier, due: Timestamp)?
         if case .retry(let tier, let due)? = next { retry = (tier, due) }
-        let key = Array(delivery.webhook.description.utf8)
         AttemptRecord(
             delivery: delivery, attempt: number, outcome: attempt.outcome, startedAt: attempt.startedAt,
-            milliseconds: attempt.microseconds / 1000, retry: retry
-        ).write(to: &writer)
+            milliseconds: attempt.microseconds / 1000, retry: retry, lane: lane, now: now,
+            wallNow: attempt.endedAt
+        ).write(to: &writer, &text)
         guard loop.owns(record) else {
             // The assignment was lost while the POST was under way: it happened, so it is recorded, but what follows
             // from it is the new owner's to decide.
             loop.producer.produce(
-                attempts, partition: shard, key: key, value: writer.bytes, headers: KafkaHeaders(capacity: 1), token: 0)
+                attempts, partition: lane.shard, key: lane.key, value: writer.bytes, headers: KafkaHeaders.none,
+                token: 0)
             return
         }
         loop.produce(
-            attempts, partition: shard, key: key, value: writer.bytes, headers: KafkaHeaders(capacity: 1), for: record)
+            attempts, partition: lane.shard, key: lane.key, value: writer.bytes, headers: KafkaHeaders.none,
+            for: record)
         guard let next else { return }
         var failed = delivery
         failed.attempt = number
         failed.firstAttemptAt = delivery.firstAttemptAt ?? attempt.startedAt
         failed.lastError = attempt.outcome.errorText
+        failed.deferredAt = nil
         switch next {
         case .retry(let tier, let due):
             failed.dueAt = due
-            loop.produce(
-                retries, partition: topics.retryPartition(shard: shard, tier: tier.index), key: Array(tier.label.utf8),
-                value: failed.body, headers: failed.headers(), for: record)
+            produce(failed, tier, shard: lane.shard, record, loop)
         case .giveUp:
             failed.dueAt = nil
             deadLetters.write(
@@ -80,6 +87,14 @@ struct DeliveryOutput {
                 for: record, loop)
             disable(failed, at: attempt.endedAt, record, loop)
         }
+    }
+
+    private func produce(
+        _ delivery: Delivery, _ tier: RetrySchedule.Tier, shard: Int32, _ record: RecordReference, _ loop: StageLoop
+    ) {
+        loop.produce(
+            retries, partition: topics.retryPartition(shard: shard, tier: tier.index), key: tierKeys[tier.index],
+            value: delivery.body, headers: delivery.headers(), for: record)
     }
 
     private func disable(_ delivery: Delivery, at: Timestamp, _ record: RecordReference, _ loop: StageLoop) {
@@ -94,14 +109,26 @@ struct DeliveryOutput {
                     lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)))
         loop.produce(
             commands, partition: 0, key: Array(delivery.account.description.utf8), value: command.json,
-            headers: KafkaHeaders(capacity: 1), for: record)
+            headers: KafkaHeaders.none, for: record)
     }
 
-    /// Moves a record that has to wait out of the way, once.
-    func `defer`(_ delivery: Delivery, shard: Int32, record: RecordReference, _ loop: StageLoop) {
+    /// An open circuit holds the record back: it goes round through `retries`, its attempts as they are.
+    func park(_ held: HeldRecord, _ loop: StageLoop) {
+        let (tier, due) = schedule.park(
+            parks: held.delivery.parks, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
+        var parked = held.delivery
+        parked.parks += 1
+        parked.dueAt = due
+        parked.deferredAt = nil
+        produce(parked, tier, shard: held.lane.shard, held.record, loop)
+    }
+
+    /// Moves a record that has to wait out of the way; the time of the first move stays with it.
+    func `defer`(_ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ loop: StageLoop) {
+        var late = delivery
+        late.deferredAt = delivery.deferredAt ?? Timestamp(milliseconds: Clock.wallMilliseconds())
         loop.produce(
-            deferred, partition: shard, key: Array(delivery.webhook.description.utf8), value: delivery.body,
-            headers: delivery.headers(), for: record)
+            deferred, partition: lane.shard, key: lane.key, value: late.body, headers: late.headers(), for: record)
     }
 
     /// Gives up a delivery without another attempt.

@@ -1,71 +1,127 @@
-// One webhook in the stage's hands: its lane, and what the registry's view says of it.
+// One webhook in the stage's hands: its lane, what the registry's view says of it, and what is told of it.
 internal import Core
 internal import Registry
 
 /// Belongs to the delivery stage's thread.
 final class WebhookLane {
     let id: WebhookID
+    /// The id's text, the key of every record about it.
+    let key: [UInt8]
     let shard: Int32
     var lane: Lane
+    /// What of it is on `deferred`, as far as this owner knows.
+    var backlog = DeferredShare.Backlog()
+    /// Whether it stands among its partition's holders.
+    var isHolder = false
     /// Whether it stands in the stage's queue of lanes to serve.
     var isQueued = false
     /// The earliest moment it is on the timer for; 0 for none.
     var timer: UInt64 = 0
     /// When it last had something to do, monotonic nanoseconds.
     var lastUsed: UInt64 = 0
+
+    private(set) var latencies = RecentLatencies()
+    private(set) var lastSuccessAt: Timestamp?
+    private(set) var lastError: (text: String, at: Timestamp)?
+
     private(set) var state = TargetState.unknown
     private var version: UInt64 = 0
+    /// What tests of an inactive webhook go out with.
+    private var targetOfInactive: (webhook: Webhook, state: TargetState)?
+    private var inactive: Webhook?
+    /// The newest generation a record has shown and the view has not, and since when.
+    private var awaited: (generation: Int, since: UInt64)?
+    private var hasSeenGeneration: Int?
+
+    /// How long the view may be behind the record it has to explain.
+    static let viewPatience: UInt64 = 30_000_000_000
 
     init(id: WebhookID, shard: Int32, lane: Lane) {
         self.id = id
         self.shard = shard
         self.lane = lane
+        key = Array(id.description.utf8)
     }
+
+    // MARK: The view
 
     /// Looks the webhook up again if the view has changed since the last time.
-    func refresh(_ view: RegistryView, make: (Webhook) -> TargetState) {
+    /// - Returns: whether that changed anything for its records.
+    func refresh(_ view: RegistryView, make: (Webhook) -> TargetState) -> Bool {
         let current = view.version
-        guard current != version else { return }
+        guard current != version else { return false }
         version = current
         guard let webhook = view.read({ $0.webhooks[id] }) else {
+            inactive = nil
             state = view.read { $0.wasRemoved(id) } ? .deleted : .unknown
-            return
+            return true
         }
-        if case .active(let target) = state, target.webhook == webhook { return }
+        if case .active(let target) = state, target.webhook == webhook { return false }
+        if let inactive, inactive == webhook { return false }
+        inactive = webhook.isActive ? nil : webhook
         state = webhook.isActive ? make(webhook) : .inactive(generation: webhook.generation)
-    }
-}
-
-/// What waits for a moment: lanes ordered by time. A heap; stale entries are recognised by whoever takes them out.
-struct LaneTimers {
-    private var heap: [(at: UInt64, lane: WebhookLane)] = []
-
-    var next: UInt64? { heap.first?.at }
-
-    mutating func add(_ lane: WebhookLane, at: UInt64) {
-        heap.append((at, lane))
-        var child = heap.count - 1
-        while child > 0, heap[child].at < heap[(child - 1) / 2].at {
-            heap.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
-        }
+        note(generation: webhook.generation)
+        return true
     }
 
-    mutating func takeDue(now: UInt64) -> WebhookLane? {
-        guard let first = heap.first, first.at <= now else { return nil }
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].at < heap[least].at {
-                least = child
-            }
-            if least == parent { return first.lane }
-            heap.swapAt(parent, least)
-            parent = least
-        }
+    /// A new generation is a webhook switched on again; one met for the first time may be.
+    private func note(generation: Int) {
+        if hasSeenGeneration.map({ $0 < generation }) ?? (generation > 1) { lane.activated() }
+        hasSeenGeneration = generation
     }
 
-    mutating func removeAll() { heap.removeAll(keepingCapacity: true) }
+    /// What a record goes out with now.
+    func target(for purpose: Delivery.Purpose, make: (Webhook) -> TargetState) -> TargetState {
+        guard purpose == .test, let inactive else { return state }
+        if targetOfInactive?.webhook != inactive { targetOfInactive = (inactive, make(inactive)) }
+        return targetOfInactive?.state ?? state
+    }
+
+    /// Whether the view does not explain the record yet.
+    func isAhead(_ delivery: Delivery) -> Bool {
+        if case .deleted = state { return false }
+        guard let generation = state.generation else { return true }
+        return delivery.purpose != .test && delivery.generation > generation
+    }
+
+    func awaitView(for delivery: Delivery, now: UInt64) {
+        awaited = (max(awaited?.generation ?? 0, delivery.generation), awaited?.since ?? now)
+    }
+
+    enum Wait: Equatable {
+        case none
+        case view
+        /// The view's patience is over: what waits is judged by what is known.
+        case over
+    }
+
+    /// Whether the lane's records wait for the view.
+    func wait(now: UInt64) -> Wait {
+        guard let awaited else { return .none }
+        if case .deleted = state { return .over }
+        if let generation = state.generation, generation >= awaited.generation { return .over }
+        return now >= awaited.since + Self.viewPatience ? .over : .view
+    }
+
+    func stopWaiting() { awaited = nil }
+
+    // MARK: What is told of it
+
+    func note(_ outcome: Outcome, milliseconds: Int, at: Timestamp) {
+        if outcome.status != nil { latencies.add(milliseconds: milliseconds) }
+        if let text = outcome.errorText { lastError = (text, at) } else { lastSuccessAt = at }
+    }
+
+    var isActive: Bool { inactive == nil }
+
+    /// Records known to wait on `deferred` or to have come from there.
+    var deferredCount: Int { backlog.count + lane.waitingDeferred }
+
+    func health(now: UInt64) -> LaneState {
+        let isBehind = lane.waiting > 0 || backlog.count > 0
+        return LaneState.judge(
+            isActive: isActive, isCircuitOpen: lane.circuit.isOpen, failuresInRow: lane.circuit.failuresInRow,
+            isBehind: isBehind, isLimited: isBehind && lane.isLimited(now: now), isSaturated: lane.isSaturated,
+            medianMilliseconds: latencies.p50)
+    }
 }

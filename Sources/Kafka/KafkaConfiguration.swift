@@ -13,6 +13,9 @@ package struct KafkaConfiguration: Sendable {
         properties.last { $0.name == "bootstrap.servers" || $0.name == "metadata.broker.list" }?.value ?? ""
     }
 
+    /// A property's number; nil where it is not set or is none.
+    func number(_ name: String) -> Int? { properties.last { $0.name == name }.flatMap { Int($0.value) } }
+
     /// Defaults go first, so that the operator's properties win; what must hold goes last.
     func with(defaults: KeyValuePairs<String, String>, fixed: KeyValuePairs<String, String>) -> KafkaConfiguration {
         KafkaConfiguration(

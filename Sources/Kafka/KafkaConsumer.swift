@@ -52,6 +52,8 @@ package final class KafkaConsumer {
     package private(set) var partitions: [KafkaPartition] = []
     /// When ``poll()`` last served the client, monotonic nanoseconds.
     package private(set) var lastPoll: UInt64 = 0
+    /// After so long without a heartbeat the group gives the partitions to others, milliseconds.
+    package let sessionTimeoutMilliseconds: Int
 
     /// - Parameters:
     ///   - instanceID: static membership (`group.instance.id`).
@@ -87,6 +89,7 @@ package final class KafkaConsumer {
             ])
         own = own.with(defaults: fetch, fixed: [:])
         if let instanceID { own = own.with(defaults: [:], fixed: ["group.instance.id": instanceID]) }
+        sessionTimeoutMilliseconds = own.number("session.timeout.ms") ?? 10_000
         let conf = try own.make()
         gate.install(in: conf)
         rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR)
@@ -211,6 +214,14 @@ package final class KafkaConsumer {
             rd_kafka_message_destroy(message)
         }
         return count
+    }
+
+    /// Where the partition's log ended at the last fetch, the offset behind its last record; nil before the first.
+    package func logEnd(of partition: KafkaPartition) -> Int64? {
+        var low: Int64 = 0
+        var high: Int64 = 0
+        let status = rd_kafka_get_watermark_offsets(handle, partition.topic, partition.number, &low, &high)
+        return status == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
     }
 
     /// Says which partitions are being read, so that fetching goes on when little of them waits.

@@ -73,6 +73,11 @@ package struct KafkaHeaders: ~Copyable {
     /// - Parameter capacity: how many headers are expected.
     package init(capacity: Int = 12) { handle = rd_kafka_headers_new(capacity) }
 
+    private init(handle: OpaquePointer?) { self.handle = handle }
+
+    /// No headers, without making room for any. Nothing can be added.
+    package static var none: KafkaHeaders { KafkaHeaders(handle: nil) }
+
     deinit {
         if let handle { rd_kafka_headers_destroy(handle) }
     }

@@ -119,14 +119,20 @@ package final class KafkaProducer {
         _ raw: OpaquePointer?, _ token: UInt64
     ) {
         unacknowledged += 1
-        guard let error = send(topic, partition, key, value, raw, token) else { return }
-        // Refused on the spot (the local queue is full, or a fatal state): keep a copy and try again from poll().
+        var error: KafkaError?
+        // Behind others that wait it waits too: nothing overtakes what came before it.
+        if waiting.isEmpty {
+            error = send(topic, partition, key, value, raw, token)
+            guard error != nil else { return }
+            // Refused on the spot (the local queue is full, or a fatal state): kept, and tried again from poll().
+            refusals += 1
+        }
         keep(
             Waiting(
                 topic: topic, partition: partition, key: Array(key), value: value.map { Array($0) },
                 headers: raw.map(copyHeaders) ?? [], token: token))
         if let raw { rd_kafka_headers_destroy(raw) }
-        complainIfNeeded(error)
+        if let error { complainIfNeeded(error) }
     }
 
     /// - Returns: the error, or nil when librdkafka took the record (and the headers with it).
@@ -184,12 +190,12 @@ package final class KafkaProducer {
                     Array(UnsafeRawBufferPointer(start: $0, count: message.pointee.len))
                 },
                 headers: headers.map(copyHeaders) ?? [], token: token))
+        refusals += 1
         complainIfNeeded(KafkaError(message.pointee.err, place: "produce to \(name)"))
     }
 
     private func keep(_ record: Waiting) {
         if waiting.isEmpty { waitingSince = Clock.monotonic() }
-        refusals += 1
         waiting.append(record)
     }
 

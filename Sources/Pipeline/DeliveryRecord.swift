@@ -32,13 +32,13 @@ extension Delivery {
             webhook: webhook, account: account, event: event, eventType: fields.eventType, id: delivery,
             generation: generation, purpose: fields.purpose, attempt: fields.attempt, origin: fields.origin,
             firstAttemptAt: fields.firstAttemptAt, dueAt: fields.dueAt, lastError: fields.lastError,
-            traceparent: fields.traceparent, body: Array(value))
+            traceparent: fields.traceparent, parks: fields.parks, deferredAt: fields.deferredAt, body: Array(value))
     }
 
     /// The headers of this delivery, for any of its topics.
     /// - Parameter extra: how many more the caller will add.
     package func headers(extra: Int = 0) -> KafkaHeaders {
-        let headers = KafkaHeaders(capacity: 13 + extra)
+        let headers = KafkaHeaders(capacity: 15 + extra)
         withUnsafeTemporaryText { text in
             headers.add("event-id", text(event.append))
             headers.add("event-type", eventType)
@@ -55,6 +55,10 @@ extension Delivery {
             if let dueAt { headers.add("due-at", text { dueAt.appendRFC3339(to: &$0, fraction: true) }) }
             if let lastError { headers.add("last-error", lastError) }
             if let traceparent { headers.add("traceparent", traceparent) }
+            if parks > 0 { headers.add("parks", String(parks)) }
+            if let deferredAt {
+                headers.add("deferred-at", text { deferredAt.appendRFC3339(to: &$0, fraction: true) })
+            }
         }
         return headers
     }
@@ -85,6 +89,8 @@ private struct HeaderFields {
     var dueAt: Timestamp?
     var lastError: String?
     var traceparent: String?
+    var parks = 0
+    var deferredAt: Timestamp?
 
     mutating func take(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         // Length first: the names differ enough in it that one comparison decides.
@@ -92,6 +98,7 @@ private struct HeaderFields {
         case 7 where name.matches("purpose"):
             purpose = value.matches("test") ? .test : value.matches("replay") ? .replay : .delivery
         case 7 where name.matches("attempt"): attempt = decimal(value) ?? 0
+        case 5 where name.matches("parks"): parks = decimal(value) ?? 0
         case 6 where name.matches("origin"): origin = String(decoding: value, as: UTF8.self)
         case 6 where name.matches("due-at"): dueAt = Timestamp(rfc3339: value)
         case 8 where name.matches("event-id"): event = EventID(value)
@@ -101,6 +108,7 @@ private struct HeaderFields {
         case 10 where name.matches("generation"): generation = decimal(value)
         case 10 where name.matches("last-error"): lastError = String(decoding: value, as: UTF8.self)
         case 11 where name.matches("delivery-id"): delivery = DeliveryID(value)
+        case 11 where name.matches("deferred-at"): deferredAt = Timestamp(rfc3339: value)
         case 11 where name.matches("traceparent"): traceparent = String(decoding: value, as: UTF8.self)
         case 16 where name.matches("first-attempt-at"): firstAttemptAt = Timestamp(rfc3339: value)
         default: break

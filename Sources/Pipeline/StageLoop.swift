@@ -4,7 +4,6 @@ package import Core
 internal import Glibc
 package import Kafka
 package import Runtime
-internal import Synchronization
 
 /// A record being worked on, named so that a late result cannot be taken for one of another assignment.
 package struct RecordReference: Hashable, Sendable {
@@ -18,6 +17,10 @@ package final class StagePartition {
     package fileprivate(set) var ledger = Ledger()
     fileprivate var firstOffset: Int64 = 0
     fileprivate var storedOffset: Int64 = -1
+    /// The highest offset the stage has called finished; -1 for none.
+    package fileprivate(set) var highestFinished: Int64 = -1
+    /// What the stage keeps of the partition, for its own use.
+    package var attachment: AnyObject?
 
     package var topic: String { kafka.topic }
     package var number: Int32 { kafka.number }
@@ -44,34 +47,12 @@ package protocol StageHandler: AnyObject {
     var isDrained: Bool { get }
     /// All partitions are gone; drop their state.
     func revoked()
+    /// The same, for a stage to which it matters whether others own the partitions already.
+    func revoked(wasLost: Bool)
 }
 
-/// How a stage's loop is doing, for readiness and metrics. Any thread.
-package final class StageStatus: Sendable {
-    package let role: String
-    private let flags = Mutex((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0))
-
-    package init(role: String) { self.role = role }
-
-    /// Whether the group has answered at least once; an empty assignment counts.
-    package var hasAssignment: Bool { flags.withLock { $0.assigned } }
-    package var lastTurn: UInt64 { flags.withLock { $0.lastTurn } }
-    package var partitions: Int { flags.withLock { $0.partitions } }
-    package var records: Int { flags.withLock { $0.records } }
-
-    fileprivate func assigned(_ partitions: Int) {
-        flags.withLock {
-            $0.assigned = true
-            $0.partitions = partitions
-        }
-    }
-
-    fileprivate func turned(at now: UInt64, records: Int) {
-        flags.withLock {
-            $0.lastTurn = now
-            $0.records += records
-        }
-    }
+extension StageHandler {
+    package func revoked(wasLost _: Bool) { revoked() }
 }
 
 /// When a stage has much to do it pauses a little between two rounds, so that records, acknowledgements and results come
@@ -105,15 +86,15 @@ package final class StageLoop {
     private let consumer: KafkaConsumer
     private let handler: any StageHandler
     private let status: StageStatus
+    /// Their assignments are numbered one after the other.
     private var partitions: [StagePartition] = []
-    private var byAssignment: [UInt32: StagePartition] = [:]
+    private var firstAssignment: UInt32 = 0
+    private var starts: StartRule
     private var acknowledged: [UInt64] = []
     private var lastStore: UInt64 = 0
     /// Whether the last round left a partition unread on purpose.
     private var isHoldingBack = false
 
-    /// Offsets between the oldest unfinished record and the newest read, per partition (design §2).
-    private static let maxSpan = 65_536
     private static let recordsPerRound = 256
     private static let idleMilliseconds = 100
     private static let revokeDrainNanoseconds: UInt64 = 1_000_000_000
@@ -127,6 +108,7 @@ package final class StageLoop {
         self.handler = handler
         self.status = status
         self.wake = wake
+        starts = StartRule(sessionNanoseconds: UInt64(consumer.sessionTimeoutMilliseconds) * 1_000_000)
     }
 
     // MARK: What a stage may do
@@ -151,18 +133,37 @@ package final class StageLoop {
 
     /// Counts one more effect of a record; nil when its assignment is over.
     private func token(for record: RecordReference) -> UInt64? {
-        guard let owner = byAssignment[record.assignment] else { return nil }
+        guard let owner = partition(record.assignment) else { return nil }
         owner.ledger.add(record.offset)
         return UInt64(record.assignment) << 40 | UInt64(record.offset - owner.firstOffset)
     }
 
     /// The stage is done with a record; it is finished once everything produced for it is acknowledged.
     package func finish(_ record: RecordReference) {
-        byAssignment[record.assignment]?.ledger.settle(record.offset)
+        guard let owner = partition(record.assignment) else { return }
+        owner.ledger.settle(record.offset)
+        owner.highestFinished = max(owner.highestFinished, record.offset)
     }
 
     /// Whether the record's partition is still this loop's, in the same assignment.
-    package func owns(_ record: RecordReference) -> Bool { byAssignment[record.assignment] != nil }
+    package func owns(_ record: RecordReference) -> Bool { partition(record.assignment) != nil }
+
+    private func partition(_ assignment: UInt32) -> StagePartition? {
+        let index = Int(assignment) - Int(firstAssignment)
+        return index >= 0 && index < partitions.count ? partitions[index] : nil
+    }
+
+    /// Whether something may be begun that the world outside sees. Not when the group may have given the partitions to
+    /// others without this member having heard of it; ask right before.
+    package func mayStart() -> Bool { starts.mayStart(now: Clock.monotonic()) }
+
+    package var sessionNanoseconds: UInt64 { starts.sessionNanoseconds }
+
+    /// The offset behind the last record of a partition's log at the last fetch.
+    package func logEnd(of partition: StagePartition) -> Int64 { consumer.logEnd(of: partition.kafka) ?? 0 }
+
+    /// A stage that does something long says with this that it has not stalled.
+    package func isWorking() { status.turned(at: Clock.monotonic(), records: 0) }
 
     /// Reads other topics from the next rebalance on, which this brings about; nothing is lost or repeated by it.
     package func subscribe(to topics: [String]) { consumer.subscribe(to: topics) }
@@ -192,16 +193,23 @@ package final class StageLoop {
         drain(within: Self.stopDrainNanoseconds)
         storeOffsets(force: true)
         consumer.close()
-        clearPartitions()
+        clearPartitions(wereLost: true)
+        status.ended()
+    }
+
+    private func pollGroup() -> [KafkaConsumer.Event] {
+        let events = consumer.poll()
+        starts.polled(now: consumer.lastPoll)
+        return events
     }
 
     private func serveGroup() {
-        for event in consumer.poll() {
+        for event in pollGroup() {
             switch event {
             case .assigned(let assigned):
-                clearPartitions()
+                if !partitions.isEmpty { clearPartitions(wereLost: true) }
                 partitions = assigned.map(StagePartition.init)
-                for partition in partitions { byAssignment[partition.assignment] = partition }
+                firstAssignment = partitions.first?.assignment ?? 0
                 Log.info("partitions assigned", .role(status.role), .count(partitions.count))
                 handler.assigned(partitions, self)
                 status.assigned(partitions.count)
@@ -213,16 +221,15 @@ package final class StageLoop {
                     drain(within: Self.revokeDrainNanoseconds)
                     storeOffsets(force: true)
                 }
-                clearPartitions()
+                clearPartitions(wereLost: lost)
                 consumer.finishRevoke()
             }
         }
     }
 
-    private func clearPartitions() {
+    private func clearPartitions(wereLost: Bool) {
         partitions = []
-        byAssignment = [:]
-        handler.revoked()
+        handler.revoked(wasLost: wereLost)
     }
 
     /// Reads every partition that has room, a little of each, so that none starves.
@@ -234,7 +241,8 @@ package final class StageLoop {
             consumer.noteBacklog(of: partitions.lazy.filter { self.handler.budget(for: $0) > 0 }.map(\.kafka))
         }
         for partition in partitions {
-            let limit = min(Self.recordsPerRound, handler.budget(for: partition), Self.maxSpan - partition.ledger.span)
+            let limit = min(
+                Self.recordsPerRound, handler.budget(for: partition), Ledger.maxSpan - partition.ledger.span)
             guard limit > 0 else {
                 isHoldingBack = true
                 continue
@@ -263,7 +271,7 @@ package final class StageLoop {
         acknowledged.removeAll(keepingCapacity: true)
         producer.poll(acknowledged: &acknowledged)
         for token in acknowledged {
-            guard let partition = byAssignment[UInt32(token >> 40)] else { continue }
+            guard let partition = partition(UInt32(token >> 40)) else { continue }
             partition.ledger.settle(partition.firstOffset + Int64(token & 0xFF_FFFF_FFFF))
         }
         return acknowledged.count
@@ -293,9 +301,10 @@ package final class StageLoop {
             let next = handler.turn(now: now, self)
             settleAcknowledged()
             if handler.isDrained && producer.unacknowledged == 0 || now >= deadline { return }
-            for case .revoking(let lost) in consumer.poll() where lost {
+            status.turned(at: now, records: 0)
+            for case .revoking(let lost) in pollGroup() where lost {
                 // Others own the partitions already: what still comes back is recorded, and nothing more follows from it.
-                clearPartitions()
+                clearPartitions(wereLost: true)
                 consumer.finishRevoke()
             }
             sleep(until: min(next ?? UInt64.max, deadline))

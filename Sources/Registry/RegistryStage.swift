@@ -65,7 +65,7 @@ package final class RegistryStage: StageHandler {
     // MARK: Taking over
 
     /// Reads state and answers to their ends before the first command is applied.
-    package func assigned(_ partitions: [StagePartition], _: StageLoop) {
+    package func assigned(_ partitions: [StagePartition], _ loop: StageLoop) {
         owned = partitions
         guard !partitions.isEmpty else { return noteCaughtUp() }
         state = RegistryState(webhooksPerAccount: webhooksPerAccount)
@@ -76,7 +76,10 @@ package final class RegistryStage: StageHandler {
                 (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning),
                 (topics.results, 0, .beginning),
             ])
-            while !reader.hasReachedEnds { reader.poll(milliseconds: 100) { load($0) } }
+            while !reader.hasReachedEnds {
+                reader.poll(milliseconds: 100) { load($0) }
+                loop.isWorking()
+            }
             Log.info("registry taken over", .count(state.webhooks.count))
         } catch {
             // A configuration that made the group's consumer makes this reader too.

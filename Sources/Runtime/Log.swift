@@ -18,6 +18,11 @@ package enum Log {
         settings.withLock { $0 = Settings(level: level, format: format) }
     }
 
+    /// Whether lines of this level are written; for places where making the fields would cost.
+    package static func isEnabled(_ level: Level) -> Bool {
+        settings.withLock { level.rawValue >= $0.level.rawValue }
+    }
+
     package static func debug(_ message: StaticString, _ fields: Field...) { write(.debug, message, fields) }
     package static func info(_ message: StaticString, _ fields: Field...) { write(.info, message, fields) }
     package static func warning(_ message: StaticString, _ fields: Field...) { write(.warning, message, fields) }

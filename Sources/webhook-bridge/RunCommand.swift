@@ -48,6 +48,7 @@ enum RunCommand {
         }
         var fault: BridgeFault?
         while !isOver() {
+            endIfHopeless(bridge)
             fault = outcome.withLock { $0 } ?? bridge.fault
             if let fault {
                 report(fault)
@@ -71,6 +72,14 @@ enum RunCommand {
         for fault in faults {
             Log.error("topic is not as it must be", .topic(fault.topic), .reason(fault.cause), .fix(fault.mend))
         }
+    }
+
+    /// A stage that stands still cannot be stopped either; without the process its partitions move to others.
+    private static func endIfHopeless(_ bridge: Bridge) {
+        guard bridge.isHopeless else { return }
+        Log.error(
+            "a stage stands still for good; leaving so that others take over", .reason(bridge.complaints.joined()))
+        _exit(1)
     }
 
     /// Closing a client can hang in the library; what was committed is committed, so leaving hard loses nothing.

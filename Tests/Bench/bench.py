@@ -3,6 +3,8 @@
 On noida-db, with one receiver for both: in each round the raw loop and then the bridge take the same records off the
 same topic. Rates count from the first tenth of a round to its end; a figure to compare is the ratio of two medians.
 Then both carry a steady 1,000 events a second, timed from the produce call to the receipt.
+
+`isolation`, `limit` and `dead` are other scenarios (scenarios.py); each judges itself and exits 1 when a figure is missed.
 """
 import argparse
 import json
@@ -85,8 +87,9 @@ class Bench:
         compile_c(self.directory)
         self.broker = NoidaBroker(directory)
         self.receiver = FastReceiver(self.directory)
-        self.bridge = Bridge(directory, self.broker.bootstrap, topics={"partitions": options.partitions},
-                             limits={"eventsPerSecond": 0, "requestsPerMinute": 0})
+        self.bridge = Bridge(directory, self.broker.bootstrap, **{
+            "topics": {"partitions": options.partitions}, "limits": {"eventsPerSecond": 0, "requestsPerMinute": 0},
+            **getattr(options, "settings", {})})
         self.backend = Backend(self.broker.bootstrap)
         self.accounts = []
 
@@ -163,22 +166,26 @@ class Bench:
 
         return self.measured(start, stop, count)
 
-    def latency(self, path):
-        """Percentiles at a steady rate, in milliseconds, once `path` is up."""
-        rate, seconds, warm_up = self.options.rate, self.options.seconds, 3
-        total, warm = rate * seconds, rate * warm_up
-        values = list(self.records(warm + total))
+    def send_steadily(self, values, rate, at={}):
+        """Produces at a steady rate, each record marked with its time; `at` holds calls by the number they precede."""
         started = time.monotonic() + 0.5
         for number, value in enumerate(values):
             due = started + number / rate
             while (left := due - time.monotonic()) > 0:
                 self.backend.poll(0)
                 time.sleep(min(left, 0.0005))
-            if number == warm:
-                self.receiver.ask(f"reset {total}", "reset")
+            if number in at:
+                at[number]()
             mark = f'"at-{time.monotonic_ns()}"'
-            self.backend.send(TOPIC, value.replace('"AT"', mark).encode(), key=str(number).encode(), tag="latency")
+            self.backend.send(TOPIC, value.replace('"AT"', mark).encode(), key=str(number).encode(), tag="steady")
         self.backend.flush()
+
+    def latency(self, path):
+        """Percentiles at a steady rate, in milliseconds, once `path` is up."""
+        rate, seconds, warm_up = self.options.rate, self.options.seconds, 3
+        total, warm = rate * seconds, rate * warm_up
+        values = list(self.records(warm + total))
+        self.send_steadily(values, rate, {warm: lambda: self.receiver.ask(f"reset {total}", "reset")})
         answer = self.receiver.ask("report", "report")
         deadline = time.monotonic() + 20
         while answer["received"] < total and time.monotonic() < deadline:
@@ -246,19 +253,28 @@ def table(result, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="?", default="rates", choices=["rates", "isolation", "limit", "dead"])
     parser.add_argument("--events", type=int, default=100_000, help="records a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accounts", type=int, default=10, help="accounts with one webhook each")
     parser.add_argument("--partitions", type=int, default=4, help="topics.partitions")
     parser.add_argument("--handles", type=int, default=64, help="concurrent posts of the raw loop")
     parser.add_argument("--rate", type=int, default=1000, help="events per second of the latency part")
-    parser.add_argument("--seconds", type=int, default=20, help="length of the latency part")
+    parser.add_argument("--seconds", type=int, default=20, help="length of the latency part; isolation: of a run; "
+                        "limit: how long it is offered too much")
+    parser.add_argument("--pairs", type=int, default=5, help="isolation: pairs of runs")
+    parser.add_argument("--offered", type=int, default=1000, help="limit: events per second for the one webhook")
+    parser.add_argument("--duration", type=int, default=600, help="dead: seconds the endpoint stays dead")
+    parser.add_argument("--time-scale", type=float, default=0.02, help="dead: retry.timeScale")
     options = parser.parse_args()
     if options.events < 10_000 or options.rounds < 1:
         # Processor time comes in ticks of 10 ms: a shorter round would be measured in a handful of them.
         parser.error("at least one round of 10,000 events")
     if not BINARY.exists():
         sys.exit(f"no binary at {BINARY}: run ./dev build")
+    if options.scenario != "rates":
+        import scenarios
+        sys.exit(scenarios.run(options))
     directory = tempfile.mkdtemp(prefix="webhook-bridge-bench-")
     bench = None
     try:

@@ -130,7 +130,29 @@ final class World {
         let producer = try world.producer([("queue.buffering.max.messages", "10"), ("linger.ms", "5")])
         let tokens = try world.produce(producer, "t", (0..<200).map { (partition: 0, value: "v\($0)") })
         #expect(tokens.sorted() == (1...200).map { UInt64($0) })
-        #expect(try world.dump("t", partitions: 1).count == 200)
+        #expect(try world.dump("t", partitions: 1).map(\.2) == (0..<200).map { "v\($0)" })
+    }
+
+    @Test func aRecordBehindOthersThatWaitDoesNotOvertakeThem() throws {
+        let world = try World([("t", 1)])
+        world.cluster.failProduces(1, code: 87)
+        let producer = try world.producer()
+        var tokens: [UInt64] = []
+        func poll() {
+            world.wake.wait(milliseconds: 20)
+            world.wake.clear()
+            producer.poll(acknowledged: &tokens)
+        }
+        func produce(_ number: UInt64) {
+            producer.produce(
+                producer.topic("t"), partition: 0, key: [107], value: Array("v\(number)".utf8),
+                headers: KafkaHeaders(capacity: 0), token: number)
+        }
+        produce(1)
+        try eventually("refused") { poll() } until: { producer.refusals == 1 }
+        produce(2)
+        try eventually("acknowledged") { poll() } until: { producer.unacknowledged == 0 }
+        #expect(try world.dump("t", partitions: 1).map(\.2) == ["v1", "v2"])
     }
 
     @Test func tombstonesAreNormalRecords() throws {

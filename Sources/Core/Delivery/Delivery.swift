@@ -22,12 +22,17 @@ package struct Delivery: Sendable {
     package var dueAt: Timestamp?
     package var lastError: String?
     package var traceparent: String?
+    /// How often an open circuit has sent it round without an attempt.
+    package var parks: Int
+    /// When it first went to `deferred` on this way; its age there is counted from it.
+    package var deferredAt: Timestamp?
     package var body: [UInt8]
 
     package init(
         webhook: WebhookID, account: AccountID, event: EventID, eventType: String, id: DeliveryID, generation: Int,
         purpose: Purpose = .delivery, attempt: Int = 0, origin: String, firstAttemptAt: Timestamp? = nil,
-        dueAt: Timestamp? = nil, lastError: String? = nil, traceparent: String? = nil, body: [UInt8]
+        dueAt: Timestamp? = nil, lastError: String? = nil, traceparent: String? = nil, parks: Int = 0,
+        deferredAt: Timestamp? = nil, body: [UInt8]
     ) {
         self.webhook = webhook
         self.account = account
@@ -42,6 +47,8 @@ package struct Delivery: Sendable {
         self.dueAt = dueAt
         self.lastError = lastError
         self.traceparent = traceparent
+        self.parks = parks
+        self.deferredAt = deferredAt
         self.body = body
     }
 }

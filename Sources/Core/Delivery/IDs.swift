@@ -63,6 +63,14 @@ package struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringCon
         self = id
     }
 
+    // By hand, since what the compiler makes is not inlinable and would be called through witnesses for each look-up.
+    @inlinable package static func == (left: ID, right: ID) -> Bool {
+        left.high == right.high && left.low == right.low
+    }
+
+    // The bits are a digest's or random: mixing one of the two words is enough.
+    @inlinable package func hash(into hasher: inout Hasher) { hasher.combine(high ^ UInt64(low)) }
+
     @inlinable package static func < (left: ID, right: ID) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }

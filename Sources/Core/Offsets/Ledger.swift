@@ -7,12 +7,16 @@ package struct Ledger: Sendable {
     private var pending: RingBuffer = RingBuffer()
     /// The next offset to commit: everything below it is finished.
     package private(set) var watermark: Int64 = 0
-    private var next: Int64 = 0
+    /// The next offset to read.
+    package private(set) var next: Int64 = 0
     private var isEmpty = true
     /// Records opened and not finished.
     package private(set) var unfinished = 0
 
     package init() {}
+
+    /// Offsets between the oldest unfinished record and the newest read that are allowed at most (design §2).
+    package static let maxSpan = 65_536
 
     /// Offsets between the watermark and the last record read; bounded by whoever reads.
     package var span: Int { isEmpty ? 0 : Int(next - watermark) }

@@ -52,4 +52,14 @@ package struct RetrySchedule: Sendable {
         }
         return .retry(tier, due: endedAt.adding(milliseconds: tier.waitMilliseconds))
     }
+
+    /// A record that an open circuit sends round again waits no longer than this tier, `2h`.
+    package static let longestPark = 4
+
+    /// Where a record goes that an open circuit holds back: its attempts do not count, only how often it was parked.
+    /// - Parameter parks: how often before this time.
+    package func park(parks: Int, now: Timestamp) -> (tier: Tier, due: Timestamp) {
+        let tier = tiers[min(max(0, parks), Self.longestPark)]
+        return (tier, now.adding(milliseconds: tier.waitMilliseconds))
+    }
 }

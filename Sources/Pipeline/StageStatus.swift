@@ -1,0 +1,35 @@
+// What a stage's loop says of itself to other threads: readiness, metrics, the watchdog.
+internal import Synchronization
+
+/// How a stage's loop is doing, for readiness and metrics. Any thread.
+package final class StageStatus: Sendable {
+    package let role: String
+    private let flags = Mutex((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0, hasEnded: false))
+
+    package init(role: String) { self.role = role }
+
+    /// Whether the group has answered at least once; an empty assignment counts.
+    package var hasAssignment: Bool { flags.withLock { $0.assigned } }
+    /// When the loop last turned, monotonic nanoseconds; nil before its first turn and after its end.
+    package var lastTurn: UInt64? {
+        flags.withLock { $0.lastTurn == 0 || $0.hasEnded ? nil : $0.lastTurn }
+    }
+    package var partitions: Int { flags.withLock { $0.partitions } }
+    package var records: Int { flags.withLock { $0.records } }
+
+    func assigned(_ partitions: Int) {
+        flags.withLock {
+            $0.assigned = true
+            $0.partitions = partitions
+        }
+    }
+
+    func turned(at now: UInt64, records: Int) {
+        flags.withLock {
+            $0.lastTurn = now
+            $0.records += records
+        }
+    }
+
+    func ended() { flags.withLock { $0.hasEnded = true } }
+}

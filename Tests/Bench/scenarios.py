@@ -1,0 +1,242 @@
+"""What one webhook may do to the others: `isolation`, `limit`, `dead`. On noida-db; the healthy subscribers are the C
+receiver of the benches, the one under test is the scripted receiver of the system tests, which writes everything down.
+"""
+import bisect
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+
+import bench
+from harness.bridge import Account
+from harness.events import domain_record
+from harness.kafka import committed, dump
+from harness.receiver import Answer, Receiver
+from harness.waiting import until
+
+
+class Scenario:
+    settings = {}
+
+    def __init__(self, options, directory):
+        self.options, self.faults = options, []
+        options.settings = self.settings_for(options)
+        self.bench = bench.Bench(options, directory)
+        self.bridge, self.backend, self.fast = self.bench.bridge, self.bench.backend, self.bench.receiver
+        self.scripted = Receiver()
+
+    def settings_for(self, options):
+        return {}
+
+    def start(self, healthy):
+        """Topics, the bridge, and `healthy` accounts whose webhooks the C receiver answers."""
+        self.bridge.make_topics()
+        self.bridge.run()
+        self.healthy = []
+        for number in range(healthy):
+            account = Account(self.bridge, f"healthy{number}@example.com")
+            self.healthy.append((account, account.register(self.fast.url(f"/{number}"), "module.completed")["id"]))
+        self.bench.accounts = [account.id for account, _ in self.healthy]
+
+    def records(self, account, count, prefix):
+        record = domain_record("module.completed", account.id, "EVENT")
+        record["payload"]["user"]["id"] = "AT"
+        template = json.dumps(record, separators=(",", ":"))
+        return [template.replace("EVENT", f"{prefix}-{number}") for number in range(count)]
+
+    def dump(self, topic):
+        return dump(self.backend_bootstrap, f"webhooks.{topic}", timeout=120)
+
+    @property
+    def backend_bootstrap(self):
+        return self.bench.broker.bootstrap
+
+    def drained(self):
+        for topic in ("deliveries", "deferred"):
+            places = committed(self.backend_bootstrap, "webhook-bridge.deliver", f"webhooks.{topic}")
+            if not all(offset == end or (offset is None and end == 0) for offset, end in places.values()):
+                return False
+        return True
+
+    def check(self, is_true, what):
+        bench.say(("ok    " if is_true else "FAULT ") + what)
+        if not is_true:
+            self.faults.append(what)
+
+    def close(self):
+        self.scripted.close()
+        self.bench.close()
+        if self.bridge.process is not None and self.bridge.process.alive:
+            self.bridge.stop()
+
+
+class Isolation(Scenario):
+    """Ten endpoints share the load; in every second run the tenth hangs on each POST."""
+
+    def run(self):
+        options = self.options
+        self.start(9)
+        self.tenth = Account(self.bridge, "tenth@example.com")
+        pairs = []
+        for number in range(options.pairs):
+            # Which of the two comes first changes from pair to pair.
+            order = [False, True] if number % 2 == 0 else [True, False]
+            pair = {hangs: self.one(f"{number}{'h' if hangs else 'a'}", hangs) for hangs in order}
+            bench.say(f"pair {number}: p99 {pair[False]['p99']:.2f} ms, with one hanging {pair[True]['p99']:.2f} ms")
+            pairs.append(pair)
+        medians = {hangs: statistics.median(pair[hangs]["p99"] for pair in pairs) for hangs in (False, True)}
+        allowed = max(1.2 * medians[False], medians[False] + 5)
+        self.check(medians[True] <= allowed, f"p99 of the nine: {medians[True]:.2f} ms with one hanging, "
+                   f"{medians[False]:.2f} ms without; {allowed:.2f} ms are allowed")
+        nine = {identifier for _, identifier in self.healthy}
+        deferred = Counter(record.key.decode() for record in self.dump("deferred"))
+        self.check(not nine & set(deferred), f"none of theirs deferred; of the hanging ones {sum(deferred.values())}")
+        return {"scenario": "isolation", "p99": {"without": medians[False], "with": medians[True]},
+                "pairs": [{"without": pair[False], "with": pair[True]} for pair in pairs]}
+
+    def one(self, name, hangs):
+        rate, seconds, warm_up = self.options.rate, self.options.seconds, 3
+        path = f"/tenth/{name}"
+        self.scripted.script(path, lambda _: Answer(200, delay=30 if hangs else 0))
+        # A new webhook each time: the backlog of the one before goes with it.
+        webhook = self.tenth.register(self.scripted.url(path), "module.completed")["id"]
+        count = rate * (seconds + warm_up)
+        streams = [self.records(account, count // 10, name) for account, _ in self.healthy]
+        streams.append(self.records(self.tenth, count // 10, name))
+        values = [value for each in zip(*streams) for value in each]
+        warm = rate * warm_up
+        timed = (count - warm) * 9 // 10
+        self.bench.send_steadily(values, rate, {warm: lambda: self.fast.ask(f"reset {timed}", "reset")})
+        answer = until(lambda: (answer := self.fast.ask("report", "report"))["received"] >= timed and answer, 30,
+                       lambda: f"{timed} at the nine: {self.fast.ask('report', 'report')}")
+        self.tenth.call("DELETE", f"/v1/webhooks/{webhook}")
+        until(self.drained, 60, "what the tenth left behind dropped")
+        return {key: answer[key] for key in ("p50", "p90", "p99", "max", "received")}
+
+
+class Limit(Scenario):
+    """One webhook among others is offered far more than its rate."""
+    RATE = 100
+
+    def settings_for(self, options):
+        return {"limits": {"eventsPerSecond": self.RATE, "requestsPerMinute": 0}}
+
+    def run(self):
+        options, neighbours, each = self.options, 20, 5
+        self.start(neighbours)
+        greedy = Account(self.bridge, "greedy@example.com")
+        webhook = greedy.register(self.scripted.url("/greedy"), "module.completed")["id"]
+        offered = options.offered * options.seconds
+        per_second = options.offered + neighbours * each
+        mine = iter(self.records(greedy, offered, "greedy"))
+        others = iter(self.bench.records(neighbours * each * options.seconds))
+        values, owed = [], 0.0
+        for _ in range(per_second * options.seconds):
+            owed += neighbours * each / per_second
+            source = others if owed >= 1 else mine
+            owed -= owed >= 1
+            value = next(source, None)
+            if value is not None:
+                values.append(value)
+        expected = sum(1 for value in values if '"greedy-' not in value)
+        offered = len(values) - expected
+        self.fast.ask(f"reset {expected}", "reset")
+        self.bench.send_steadily(values, per_second)
+        bench.say(f"{offered} offered in {options.seconds} s; at {self.RATE}/s they take {offered // self.RATE} s")
+        until(lambda: self.fast.ask("report", "report")["received"] >= expected, 30, "all of the neighbours'")
+        neighbours_p99 = self.fast.ask("report", "report")["p99"]
+        until(lambda: len(self.scripted.at("/greedy")) >= offered, offered / self.RATE * 1.2 + 30,
+              lambda: f"{len(self.scripted.at('/greedy'))} of {offered}")
+        until(self.drained, 30, "all committed")
+        times = sorted(delivery.arrived for delivery in self.scripted.at("/greedy"))
+        ids = {delivery.event_id for delivery in self.scripted.at("/greedy")}
+        self.check(len(ids) == offered == len(times), f"all {offered} arrived, each once ({len(times)})")
+        rate = (len(times) - 5) / (times[-1] - times[0])
+        self.check(0.95 * self.RATE <= rate <= 1.05 * self.RATE, f"{rate:.1f} a second")
+        busiest = max(bisect.bisect_left(times, start + 1) - index for index, start in enumerate(times))
+        self.check(busiest <= 1.1 * self.RATE, f"never more than {busiest} in a second")
+        self.check(neighbours_p99 <= 100, f"p99 of the neighbours {neighbours_p99:.1f} ms")
+        deferred = self.dump("deferred")
+        strangers = sum(record.key.decode() != webhook for record in deferred)
+        twice = [count for count in Counter(record.headers["event-id"] for record in deferred).values() if count > 1]
+        self.check(strangers == 0, f"none of the neighbours' deferred ({strangers})")
+        self.check(not twice, f"of {len(deferred)} deferred none twice ({len(twice)})")
+        return {"scenario": "limit", "offered": offered, "perSecond": rate, "busiestSecond": busiest,
+                "neighboursP99": neighbours_p99, "deferred": len(deferred)}
+
+
+class Dead(Scenario):
+    """A dead endpoint at 100 events a second, and how it comes back."""
+    RATE = 100
+
+    def settings_for(self, options):
+        return {"retry": {"timeScale": options.time_scale}, "limits": {"requestsPerMinute": 0}}
+
+    def run(self):
+        options = self.options
+        self.start(1)
+        account = Account(self.bridge, "dead@example.com")
+        webhook = account.register(self.scripted.url("/dead"), "module.completed")["id"]
+        # Every POST is a connection of its own, so that counting one counts the other.
+        self.scripted.script("/dead", lambda _: Answer(500, {"Connection": "close"}))
+        memory, stop = [], threading.Event()
+
+        def sample():
+            while not stop.wait(1):
+                memory.append((time.monotonic(), megabytes(self.bridge.pid)))
+
+        sampler = threading.Thread(target=sample, daemon=True)
+        sampler.start()
+        began = time.monotonic()
+        count = self.RATE * options.duration
+        self.bench.send_steadily(self.records(account, count, "dead"), self.RATE)
+        ended = time.monotonic()
+        posts = [delivery.arrived for delivery in self.scripted.at("/dead")]
+        # What was under way when it opened may still end; from then on the gaps are those of the probes.
+        opened = next((at for at, after in zip(posts, posts[1:]) if after - at >= 4), None)
+        self.check(opened is not None, f"the circuit opened after {(opened or ended) - began:.1f} s, {len(posts)} POSTs")
+        probes = [at for at in posts if opened is not None and at > opened]
+        gaps = [after - at for at, after in zip(probes, probes[1:])]
+        self.check(bool(gaps) and min(gaps) >= 4.9, f"{len(probes)} probes, the closest {min(gaps, default=0):.2f} s apart")
+        settled = [value for at, value in memory if at > (opened or ended) + 30] or [memory[-1][1]]
+        half = len(settled) // 2
+        growth = statistics.median(settled[half:]) - statistics.median(settled[:half] or settled)
+        self.check(growth <= 5, f"memory {settled[0]:.0f} → {settled[-1]:.0f} MB, {growth:+.1f} MB from half to half")
+
+        self.scripted.script("/dead", lambda _: 200)
+        revived = time.monotonic()
+        longest = 86_400 * options.time_scale + count / self.RATE + 120
+        until(lambda: len(self.scripted.accepted_ids("/dead")) >= count, longest,
+              lambda: f"{len(self.scripted.accepted_ids('/dead'))} of {count}")
+        stop.set()
+        self.check(len(self.scripted.accepted_ids("/dead")) == count,
+                   f"all {count} arrived, {time.monotonic() - revived:.0f} s after it came back")
+        until(self.drained, 60, "all committed")
+        attempts = [record for record in self.dump("attempts") if record.key.decode() == webhook]
+        made = len(self.scripted.at("/dead"))
+        self.check(len(attempts) == made, f"{len(attempts)} attempts recorded, {made} POSTs made")
+        return {"scenario": "dead", "seconds": options.duration, "posts": len(posts), "probes": len(probes),
+                "closestProbes": min(gaps, default=0), "megabytes": [settled[0], settled[-1]]}
+
+
+def megabytes(pid):
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+
+def run(options):
+    """Runs one scenario; prints its figures as JSON; 1 when one of them is missed."""
+    directory = tempfile.mkdtemp(prefix=f"webhook-bridge-{options.scenario}-")
+    scenario = None
+    try:
+        scenario = {"isolation": Isolation, "limit": Limit, "dead": Dead}[options.scenario](options, directory)
+        print(json.dumps(scenario.run()))
+        return 1 if scenario.faults else 0
+    finally:
+        if scenario is not None:
+            scenario.close()
+        shutil.rmtree(directory, ignore_errors=True)

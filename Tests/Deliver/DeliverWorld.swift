@@ -1,0 +1,218 @@
+// The delivery stage on its loop, on an embedded broker that all tests of the process share: each has topics of its own.
+import Core
+import Crypto
+import Deliver
+import HTTPEngine
+import JSON
+import Kafka
+import Pipeline
+import Registry
+import Runtime
+import Synchronization
+import Testing
+
+func eventually(_ what: Comment, seconds: Double = 60, _ isTrue: () throws -> Bool) throws {
+    let deadline = Clock.monotonic() + UInt64(seconds * 1e9)
+    let pause = EventFD()
+    while try !isTrue() {
+        try #require(Clock.monotonic() < deadline, what)
+        pause.wait(milliseconds: 10)
+    }
+}
+
+final class DeliverWorld: Sendable {
+    private static let cluster = Mutex<KafkaMockCluster?>(nil)
+
+    let topics: Topics
+    let shards = 2
+    let receiver = ScriptedReceiver()
+    let view = RegistryView()
+    let secrets = SecretBox(keys: [SecretBox.Key(id: "k", bytes: [UInt8](repeating: 7, count: 32))])
+    let account = AccountID("acct_000000000000000000000001")!
+    let configuration: KafkaConfiguration
+    private let producer: Producer
+
+    /// - Parameter name: prefix of the topics and name of the group.
+    init(_ name: String) throws {
+        topics = Topics(prefix: name + ".", shards: shards)
+        let topics = topics
+        let bootstrap = try Self.cluster.withLock { shared in
+            let cluster = try shared ?? KafkaMockCluster()
+            shared = cluster
+            for plan in topics.plans { try cluster.createTopic(plan.name, partitions: plan.partitions) }
+            return cluster.bootstrapServers
+        }
+        configuration = KafkaConfiguration(
+            [("bootstrap.servers", bootstrap)] + KafkaMockCluster.clientProperties)
+        producer = Producer(configuration)
+    }
+
+    /// A webhook whose records are all on the given shard.
+    func webhook(_ number: UInt32, shard: Int32, path: String, generation: Int = 1, isActive: Bool = true) -> Webhook {
+        var low = number * 1000
+        while WebhookID(high: 9, low: low).shard(of: shards) != shard { low += 1 }
+        let id = WebhookID(high: 9, low: low)
+        let box = secrets.seal(Array(WebhookSecret.generate().utf8), context: Array("\(account)\0\(id)".utf8))
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let webhook = Webhook(
+            id: id, account: account, url: receiver.url(path), description: nil, events: ["*"], isActive: isActive,
+            version: "1.0", generation: generation, createdAt: now, updatedAt: now,
+            secrets: [SealedSecret(keyID: "k", box: box, createdAt: now)])
+        view.put(webhook)
+        return webhook
+    }
+
+    /// Produces deliveries, numbered from `first`.
+    func produce(
+        _ webhook: Webhook, _ count: Int, first: Int = 0, attempt: Int = 0, purpose: Delivery.Purpose = .delivery,
+        topic: String? = nil, deferredAt: Timestamp? = nil
+    ) {
+        for number in first..<first + count {
+            let delivery = Delivery(
+                webhook: webhook.id, account: account, event: EventID(high: webhook.id.hashSeed, low: UInt32(number)),
+                eventType: "user.created", id: DeliveryID(high: webhook.id.hashSeed, low: UInt32(number)),
+                generation: webhook.generation, purpose: purpose, attempt: attempt, origin: "learnault.users/0/0",
+                deferredAt: deferredAt, body: Array("{\"n\":\(number)}".utf8))
+            producer.put(
+                topic ?? topics.deliveries, webhook.id.shard(of: shards), webhook.id.description, delivery.body,
+                delivery)
+        }
+        producer.flush()
+    }
+
+    struct Record {
+        let topic: String
+        let partition: Int32
+        let key: String
+        let value: [UInt8]
+        let headers: [String: String]
+        var event: String { headers["event-id"] ?? "" }
+    }
+
+    func dump(_ topic: String, partitions: Int? = nil) throws -> [Record] {
+        let reader = try KafkaReader(configuration, purpose: "dump")
+        reader.assign((0..<Int32(partitions ?? shards)).map { (topic, $0, .beginning) })
+        var records: [Record] = []
+        try eventually("read to the end") {
+            reader.poll(milliseconds: 20) { message in
+                var headers: [String: String] = [:]
+                message.forEachHeader {
+                    headers[String(decoding: $0, as: UTF8.self)] = String(decoding: $1, as: UTF8.self)
+                }
+                records.append(
+                    Record(
+                        topic: message.topic, partition: message.partition,
+                        key: String(decoding: message.key, as: UTF8.self), value: message.value.map { Array($0) } ?? [],
+                        headers: headers))
+            }
+            return reader.hasReachedEnds
+        }
+        return records
+    }
+
+    /// The records of `attempts` of a webhook, as what `read` makes of each.
+    func attempts<Value>(_ webhook: Webhook, _ read: (JSONValue) -> Value) throws -> [Value] {
+        let parser = JSONParser()
+        return try dump(topics.attempts).filter { $0.key == webhook.id.description }.map { record in
+            try record.value.withUnsafeBytes { try parser.parse($0) { read($0) } }
+        }
+    }
+
+    struct Member: Sendable {
+        let status: StageStatus
+        let stop: @Sendable () -> Void
+    }
+
+    /// Runs a member on a thread of its own until it is told to stop.
+    func run(
+        _ group: String, eventsPerSecond: Int = 100, deferredAgeMilliseconds: Int64 = 48 * 3_600_000,
+        waiting: Bool = true, handler: @escaping @Sendable (DeliverStage) -> any StageHandler = { $0 }
+    ) throws -> Member {
+        let status = StageStatus(role: group)
+        let wake = EventFD()
+        let flag = Flag()
+        let results = Inbox<HTTPResult>(wake: wake)
+        var engineSettings = HTTPEngineConfiguration()
+        engineSettings.policy = AddressPolicy(allow: [Network("127.0.0.0/8")!], deny: [])
+        let engine = try HTTPEngine(configuration: engineSettings) { results.put(contentsOf: $0) }
+        var settings = DeliverSettings()
+        settings.eventsPerSecond = eventsPerSecond
+        settings.allowHTTP = true
+        settings.policy = engineSettings.policy
+        settings.deferredAgeMilliseconds = deferredAgeMilliseconds
+        let thread = OwnedThread(name: group) { [self, settings] in
+            guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake),
+                let consumer = try? KafkaConsumer(
+                    configuration, group: group, instanceID: nil, topics: [topics.deliveries, topics.deferred],
+                    wake: wake)
+            else { return }
+            let stage = DeliverStage(
+                topics: topics, schedule: RetrySchedule(), settings: settings, view: view, secrets: secrets,
+                engine: engine, results: results, producer: producer)
+            StageLoop(
+                consumer: consumer, producer: producer, handler: handler(stage), status: status, wake: wake
+            ).run { flag.isSet }
+        }
+        if waiting { try eventually("\(group) has its assignment") { status.hasAssignment } }
+        return Member(status: status) {
+            flag.set()
+            wake.signal()
+            thread.join()
+            engine.stop()
+        }
+    }
+}
+
+extension WebhookID {
+    /// Tells the events of one webhook from those of another.
+    var hashSeed: UInt64 { UInt64(description.utf8.reduce(UInt64(7)) { $0 &* 31 &+ UInt64($1) }) }
+}
+
+final class Flag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
+}
+
+/// A backend that produces and waits until the broker has everything.
+private final class Producer: Sendable {
+    private struct Work: Sendable {
+        let topic: String
+        let partition: Int32
+        let key: String
+        let value: [UInt8]
+        let delivery: Delivery
+    }
+    private let pending = Mutex<[Work]>([])
+    private let configuration: KafkaConfiguration
+
+    init(_ configuration: KafkaConfiguration) { self.configuration = configuration }
+
+    func put(_ topic: String, _ partition: Int32, _ key: String, _ value: [UInt8], _ delivery: Delivery) {
+        pending.withLock {
+            $0.append(Work(topic: topic, partition: partition, key: key, value: value, delivery: delivery))
+        }
+    }
+
+    func flush() {
+        let work = pending.withLock { pending in
+            defer { pending = [] }
+            return pending
+        }
+        let wake = EventFD()
+        guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake) else {
+            return #expect(Bool(false), "no producer")
+        }
+        for each in work {
+            producer.produce(
+                producer.topic(each.topic), partition: each.partition, key: Array(each.key.utf8), value: each.value,
+                headers: each.delivery.headers(), token: 1)
+        }
+        var tokens: [UInt64] = []
+        while producer.unacknowledged > 0 {
+            wake.wait(milliseconds: 20)
+            wake.clear()
+            producer.poll(acknowledged: &tokens)
+        }
+    }
+}
