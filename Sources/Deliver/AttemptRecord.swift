@@ -38,6 +38,11 @@ struct AttemptRecord {
         if let retry {
             writer.field("nextAttemptAt", retry.due, &text)
             writer.field("backoffTier", retry.tier.label)
+        } else {
+            writer.key("nextAttemptAt")
+            writer.null()
+            writer.key("backoffTier")
+            writer.null()
         }
         writer.key("lane")
         writeLane(to: &writer, &text)

@@ -74,6 +74,10 @@ private let second: UInt64 = 1_000_000_000
         #expect(lane[0] == ("healthy", 0), "it counts for nothing else")
         let tested = try world.attempts(switchedOff) { $0["lane"]?["state"]?.string }
         #expect(tested == ["disabled"])
+        let next = try world.attempts(switchedOff) {
+            $0["nextAttemptAt"]?.isNull == true && $0["backoffTier"]?.isNull == true
+        }
+        #expect(next == [true], "what does not follow is null and does not miss")
         let retried = try world.dump(world.topics.retries, partitions: 16).filter {
             $0.headers["webhook-id"] == refused.id.description
         }

@@ -149,9 +149,17 @@ final class World {
                 headers: KafkaHeaders(capacity: 0), token: number)
         }
         produce(1)
-        try eventually("refused") { poll() } until: { producer.refusals == 1 }
+        try eventually("refused") {
+            poll()
+        } until: {
+            producer.refusals == 1
+        }
         produce(2)
-        try eventually("acknowledged") { poll() } until: { producer.unacknowledged == 0 }
+        try eventually("acknowledged") {
+            poll()
+        } until: {
+            producer.unacknowledged == 0
+        }
         #expect(try world.dump("t", partitions: 1).map(\.2) == ["v1", "v2"])
     }
 
