@@ -21,14 +21,15 @@ package final class APIServer: Sendable {
     ///   - judgeURL: why an endpoint's URL is refused, completing "/url …"; nil when it is fine.
     /// - Throws: ``HTTPServerError`` with address, cause and mend.
     package init(
-        listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, secretBox: SecretBox,
-        webhooksPerAccount: Int = 10, limits: HTTPServerLimits = HTTPServerLimits(),
+        listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, tests: TestEvents,
+        secretBox: SecretBox, webhooksPerAccount: Int = 10, limits: HTTPServerLimits = HTTPServerLimits(),
         judgeURL: @escaping @Sendable (String) -> String?
     ) throws(HTTPServerError) {
         let webhooks = WebhookHandlers(
             view: view, client: client, secretBox: secretBox, fields: WebhookFields(judgeURL: judgeURL),
             webhooksPerAccount: webhooksPerAccount)
-        let table = Self.routes(webhooks, LogHandlers(webhooks: webhooks, logs: logs))
+        let table = Self.routes(
+            webhooks, LogHandlers(webhooks: webhooks, logs: logs), TestHandlers(webhooks: webhooks, tests: tests))
         let authentication = Authentication(view: view)
         server = try HTTPServer(listen: listen, limits: limits, refusal: { .refusal($0) }) { request, responder in
             Self.answer(request, responder, table, authentication)
@@ -39,7 +40,7 @@ package final class APIServer: Sendable {
     package func stop(seconds: Double = 5) { server.stop(seconds: seconds) }
 
     /// Every path of the API.
-    static func routes(_ webhooks: WebhookHandlers, _ logs: LogHandlers) -> RouteTable {
+    static func routes(_ webhooks: WebhookHandlers, _ logs: LogHandlers, _ tests: TestHandlers) -> RouteTable {
         RouteTable(routes: [
             Route(.post, "/v1/webhooks", webhooks.create),
             Route(.get, "/v1/webhooks", webhooks.list),
@@ -47,6 +48,7 @@ package final class APIServer: Sendable {
             Route(.patch, "/v1/webhooks/:webhookId", webhooks.update),
             Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
             Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),
+            Route(.post, "/v1/webhooks/:webhookId/test", tests.send),
         ])
     }
 
