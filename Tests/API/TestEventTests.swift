@@ -51,9 +51,9 @@ import Testing
         let at = try #require(Timestamp(rfc3339: created)).milliseconds
         #expect(at > before - 1000 && at <= Clock.wallMilliseconds())
         #expect(
-            text == #"{"id":"\#(sent.event)","type":"webhook.test","created":"\#(created)","version":"1.0","data":"#
-                + #"{"webhookId":"\#(id)","message":"This is a test event. Your endpoint works if it answers with a 2xx "#
-                + #"status."}}"#)
+            text == #"{"id":"\#(sent.event)","type":"webhook.test","created":"\#(created)","version":"1.0","#
+                + #""data":{"webhookId":"\#(id)","message":"This is a test event. "#
+                + #"Your endpoint works if it answers with a 2xx status."}}"#)
     }
 
     @Test func eachHasAnIdOfItsOwn() throws {
@@ -70,8 +70,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"event":"module.completed"}"#, ["/event"]), (#"{"event":null}"#, ["/event"]), (#"{"event":""}"#, ["/event"]),
-        (#"{"wait":"yes"}"#, ["/wait"]), (#"{"events":"webhook.test"}"#, ["/events"]), ("[]", [""]),
+        (#"{"event":"module.completed"}"#, ["/event"]), (#"{"event":null}"#, ["/event"]),
+        (#"{"event":""}"#, ["/event"]), (#"{"wait":"yes"}"#, ["/wait"]), (#"{"events":"webhook.test"}"#, ["/events"]), ("[]", [""]),
         (#"{"event":1,"wait":1}"#, ["/event", "/wait"]),
     ])
     func refusesAnotherEvent(_ body: String, _ pointers: [String]) throws {
