@@ -95,6 +95,21 @@ extension APIError {
             headers: [("Retry-After", "1")])
     }
 
+    /// A test event is no write of the registry's, which could refuse it when it is late.
+    static func unconfirmedTest() -> APIError {
+        APIError(
+            status: 503, code: "UNCONFIRMED",
+            message: "It could not be confirmed in time that the test event is on its way. Try again.",
+            headers: [("Retry-After", "1")])
+    }
+
+    static func tooManyTests() -> APIError {
+        APIError(
+            status: 429, code: "TOO_MANY_TESTS",
+            message: "Too many test events of your account are under way. Wait for their answers, then try again.",
+            headers: [("Retry-After", "1")])
+    }
+
     static func unavailable(_ message: String) -> APIError {
         APIError(status: 503, code: "UNAVAILABLE", message: message, headers: [("Retry-After", "1")])
     }

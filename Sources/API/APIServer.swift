@@ -23,15 +23,17 @@ package final class APIServer: Sendable {
     ///   - judgeURL: why an endpoint's URL is refused, completing "/url …"; nil when it is fine.
     /// - Throws: ``HTTPServerError`` with address, cause and mend.
     package init(
-        listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, secretBox: SecretBox,
-        ipRanges: Settings.IPRanges = Settings.IPRanges(), webhooksPerAccount: Int = 10,
+        listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, tests: TestEvents,
+        secretBox: SecretBox, ipRanges: Settings.IPRanges = Settings.IPRanges(), webhooksPerAccount: Int = 10,
         limits: HTTPServerLimits = HTTPServerLimits(),
         judgeURL: @escaping @Sendable (String) -> String?
     ) throws(HTTPServerError) {
         let webhooks = WebhookHandlers(
             view: view, client: client, secretBox: secretBox, fields: WebhookFields(judgeURL: judgeURL),
             webhooksPerAccount: webhooksPerAccount)
-        let table = Self.routes(webhooks, LogHandlers(webhooks: webhooks, logs: logs), ipRanges)
+        let table = Self.routes(
+            webhooks, LogHandlers(webhooks: webhooks, logs: logs), TestHandlers(webhooks: webhooks, tests: tests),
+            ipRanges)
         let authentication = Authentication(view: view)
         server = try HTTPServer(listen: listen, limits: limits, refusal: { .refusal($0) }) { request, responder in
             Self.answer(request, responder, table, authentication)
@@ -43,7 +45,7 @@ package final class APIServer: Sendable {
 
     /// Every path of the API.
     static func routes(
-        _ webhooks: WebhookHandlers, _ logs: LogHandlers, _ ipRanges: Settings.IPRanges
+        _ webhooks: WebhookHandlers, _ logs: LogHandlers, _ tests: TestHandlers, _ ipRanges: Settings.IPRanges
     ) -> RouteTable {
         RouteTable(routes: [
             Route(.post, "/v1/webhooks", webhooks.create),
@@ -52,6 +54,7 @@ package final class APIServer: Sendable {
             Route(.patch, "/v1/webhooks/:webhookId", webhooks.update),
             Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
             Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),
+            Route(.post, "/v1/webhooks/:webhookId/test", tests.send),
             Route(.get, "/v1/ip-ranges") { call in
                 call.respond(
                     .data(200) { json in

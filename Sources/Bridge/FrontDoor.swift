@@ -18,6 +18,8 @@ final class FrontDoor: Sendable {
         var api: APIServer?
         var logs: LogStore?
         var feed: LogFeed?
+        var tests: TestEvents?
+        var deliveries: DeliveryWriter?
     }
 
     /// - Parameters:
@@ -63,21 +65,26 @@ final class FrontDoor: Sendable {
         try? FileManager.default.createDirectory(
             atPath: settings.state.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let logs = LogStore(directory: settings.state.directory, limits: limits)
-        let feed = LogFeed(logs: logs, kafka: kafka, topics: topics)
+        let deliveries = DeliveryWriter(kafka: kafka, topics: topics)
+        let tests = TestEvents(sink: deliveries, attemptMilliseconds: settings.egress.timeoutMilliseconds)
+        deliveries.start { tests.expire(now: $0) }
+        let feed = LogFeed(logs: logs, tests: tests, kafka: kafka, topics: topics)
         let allowHTTP = settings.egress.allowHTTP
         let policy = AddressPolicy(settings.egress, ownListeners: listeners)
         do {
             let api = try APIServer(
-                listen: settings.api.listen.description, view: view, client: client, logs: logs, secretBox: secrets,
-                ipRanges: settings.egress.ipRanges, webhooksPerAccount: settings.limits.webhooksPerAccount
+                listen: settings.api.listen.description, view: view, client: client, logs: logs, tests: tests,
+                secretBox: secrets, ipRanges: settings.egress.ipRanges,
+                webhooksPerAccount: settings.limits.webhooksPerAccount
             ) { text in
                 do throws(EndpointFault) {
                     _ = try EndpointURL(text, allowHTTP: allowHTTP, policy: policy)
                     return nil
                 } catch { return error.text }
             }
-            open.withLock { $0 = Open(api: api, logs: logs, feed: feed) }
+            open.withLock { $0 = Open(api: api, logs: logs, feed: feed, tests: tests, deliveries: deliveries) }
         } catch {
+            deliveries.stop()
             feed.stop()
             logs.stop()
             throw .listener(error.description)
@@ -90,7 +97,9 @@ final class FrontDoor: Sendable {
             defer { current = Open() }
             return current
         }
+        taken.tests?.release()
         taken.api?.stop()
+        taken.deliveries?.stop()
         taken.feed?.stop()
         taken.logs?.stop()
     }

@@ -1,5 +1,5 @@
-// Fills the log store from `attempts`. Every process with the API role reads all of it, without a group: each answers
-// from its own disk. Nothing waits for it.
+// Fills the log store from `attempts`, and tells those who wait for a test event's attempt. Every process with the API role
+// reads all of it, without a group: each answers from its own disk. Nothing on the data's way waits for it.
 internal import API
 internal import Core
 internal import JSON
@@ -9,14 +9,16 @@ internal import Synchronization
 
 final class LogFeed: Sendable {
     private let logs: LogStore
+    private let tests: TestEvents
     private let isStopping = Atomic<Bool>(false)
     private let thread = Mutex<OwnedThread?>(nil)
 
     /// How far back a lost store is rebuilt.
     private static let rebuildMilliseconds: Int64 = 24 * 3_600_000
 
-    init(logs: LogStore, kafka: KafkaConfiguration, topics: Topics) {
+    init(logs: LogStore, tests: TestEvents, kafka: KafkaConfiguration, topics: Topics) {
         self.logs = logs
+        self.tests = tests
         let started = OwnedThread(name: "log-feed") { [self] in read(kafka, topics) }
         thread.withLock { $0 = started }
     }
@@ -53,6 +55,7 @@ final class LogFeed: Sendable {
                 let row = try? parser.parse(value) { AttemptRow(json: $0, partition: partition, offset: offset) }
                 if let row = row ?? nil { batch.append(row) }
             }
+            tests.saw(batch)
             let offsets = next.map { (partition: $0.key, next: $0.value) }
             while !next.isEmpty, !logs.append(batch, offsets: offsets), !isStopping.load(ordering: .acquiring) {
                 pause.wait(milliseconds: 20)  // the store is behind: reading waits, memory does not grow

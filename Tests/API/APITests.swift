@@ -156,6 +156,7 @@ import Testing
         for (method, path, body) in [
             ("GET", "/v1/webhooks/\(id)", nil), ("PATCH", "/v1/webhooks/\(id)", #"{"isActive":false}"#),
             ("DELETE", "/v1/webhooks/\(id)", nil), ("GET", "/v1/webhooks/\(id)/logs", nil),
+            ("POST", "/v1/webhooks/\(id)/test", nil),
         ] {
             let response = try api.call(method, path, body, key: api.others.key)
             #expect(response.status == 404 && response.code == "WEBHOOK_NOT_FOUND", "\(method) \(path)")

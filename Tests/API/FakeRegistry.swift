@@ -58,11 +58,33 @@ final class FakeRegistry: RegistryClient {
     }
 }
 
+/// The broker as the API sees it, without Kafka: what it does with a delivery is programmed, and answers come from a thread
+/// of its own as the real sink's do.
+final class FakeSink: DeliverySink {
+    enum Manner { case acknowledges, givesUp, saysNothing }
+
+    private let state = Mutex((manner: Manner.acknowledges, sent: [Delivery]()))
+
+    var sent: [Delivery] { state.withLock { $0.sent } }
+    func will(_ manner: Manner) { state.withLock { $0.manner = manner } }
+
+    func send(_ delivery: Delivery, completion: @escaping @Sendable (Bool) -> Void) {
+        let manner = state.withLock { state in
+            state.sent.append(delivery)
+            return state.manner
+        }
+        guard manner != .saysNothing else { return }
+        _ = OwnedThread(name: "sink") { completion(manner == .acknowledges) }
+    }
+}
+
 /// A whole API on a free port, with two accounts.
 final class TestAPI {
     let registry = FakeRegistry()
     let directory = TemporaryDirectory()
     let logs: LogStore
+    let sink = FakeSink()
+    let tests: TestEvents
     let server: APIServer
     let box = SecretBox(keys: [SecretBox.Key(id: "k1", bytes: [UInt8](repeating: 7, count: 32))])
     let mine: (id: AccountID, key: APIKeyText)
@@ -72,8 +94,9 @@ final class TestAPI {
         logs = directory.store()
         mine = registry.account(1)
         others = registry.account(2)
+        tests = TestEvents(sink: sink, attemptMilliseconds: 5000)
         server = try APIServer(
-            listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, secretBox: box,
+            listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, tests: tests, secretBox: box,
             judgeURL: { $0.hasPrefix("https://") ? nil : "must begin with https://" })
     }
 
