@@ -6,7 +6,7 @@ package import Mapping
 internal import Pipeline
 package import Registry
 internal import Runtime
-internal import Synchronization
+package import Translate
 
 /// What a process needs to know beside its settings.
 package struct BridgeConfiguration: Sendable {
@@ -60,7 +60,7 @@ package final class Bridge: Sendable {
     private let kafka: KafkaConfiguration
     private let view = RegistryView()
     private let feed: RegistryFeed
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let pauseEvent = EventFD()
 
     private struct State {
@@ -176,6 +176,9 @@ package final class Bridge: Sendable {
             return Log.error(
                 "mappings were not taken up; the old ones stay", .count(loaded.faults.count),
                 .fix("mend the files and send SIGHUP again"))
+        }
+        if !loaded.isChecked {
+            Log.warning("no payload schemas; the mappings were not checked", .path(configuration.settings.schemasFolder))
         }
         configuration.plans.replace(with: loaded.plans)
         Log.info("mappings were taken up", .count(loaded.plans.count))

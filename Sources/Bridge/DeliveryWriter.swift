@@ -12,7 +12,7 @@ final class DeliveryWriter: DeliverySink {
     private let topics: Topics
     private let outbox = Inbox<Order>(wake: EventFD())
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<OwnedThread?>(nil)
+    private let thread = Guarded<OwnedThread?>(nil)
 
     private struct Order: Sendable {
         let delivery: Delivery

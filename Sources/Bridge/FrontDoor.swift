@@ -7,12 +7,11 @@ internal import HTTPServer
 internal import Kafka
 internal import Registry
 internal import Runtime
-internal import Synchronization
 
 final class FrontDoor: Sendable {
     private let settings: Settings
     private let ops: OpsServer
-    private let open = Mutex(Open())
+    private let open = Guarded(Open())
 
     private struct Open {
         var api: APIServer?

@@ -11,7 +11,7 @@ final class LogFeed: Sendable {
     private let logs: LogStore
     private let tests: TestEvents
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<OwnedThread?>(nil)
+    private let thread = Guarded<OwnedThread?>(nil)
 
     /// How far back a lost store is rebuilt.
     private static let rebuildMilliseconds: Int64 = 24 * 3_600_000

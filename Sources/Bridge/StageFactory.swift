@@ -23,12 +23,13 @@ struct StageFactory: Sendable {
     func make(_ role: Role, failed: @escaping @Sendable (KafkaError) -> Void) -> StageRunner? {
         switch role {
         case .translate:
+            let reading = configuration.plans.topics
             return runner(
-                role, reading: configuration.plans.topics,
+                role, reading: reading,
                 from: .age(milliseconds: settings.translate.startAge.count), failed
             ) {
                 TranslateStage(
-                    plans: configuration.plans, topics: topics, view: view, payloadBytes: settings.limits.payloadBytes,
+                    plans: configuration.plans, reading: reading, topics: topics, view: view, payloadBytes: settings.limits.payloadBytes,
                     producer: $0)
             }
         case .deliver:

@@ -9,7 +9,7 @@ final class StageRunner: Sendable {
     let status: StageStatus
     private let wake: EventFD
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<OwnedThread?>(nil)
+    private let thread = Guarded<OwnedThread?>(nil)
 
     /// What a stage needs to be made; on its own thread.
     struct Parts {

@@ -7,10 +7,10 @@ internal import Synchronization
 
 final class StageWatch: Sendable {
     private let stages: @Sendable () -> [StageRunner]
-    private let current = Mutex(State())
+    private let current = Guarded(State())
     private let isStopping = Atomic<Bool>(false)
     private let pause = EventFD()
-    private let thread = Mutex<OwnedThread?>(nil)
+    private let thread = Guarded<OwnedThread?>(nil)
 
     private struct State {
         /// Seconds by role.

@@ -1,7 +1,7 @@
 // One request and its response. The reading half belongs to libmicrohttpd's thread; the reply half is shared with
 // whoever answers, under a lock, because an answer may come from any thread at any time, also when the peer has gone.
 internal import CMicroHTTPD
-internal import Synchronization
+internal import Runtime
 
 final class Exchange: @unchecked Sendable {
     // @unchecked: everything outside `reply` is touched on libmicrohttpd's thread only, until the request is handed to
@@ -24,7 +24,7 @@ final class Exchange: @unchecked Sendable {
     var query: [(name: String, value: String)] = []
     var body: [UInt8] = []
     var discarded = 0
-    private let reply = Mutex(Reply())
+    private let reply = Guarded(Reply())
 
     private struct Reply {
         var response: HTTPServerResponse?

@@ -4,7 +4,6 @@ internal import CLinux
 internal import CMicroHTTPD
 internal import Glibc
 internal import Runtime
-internal import Synchronization
 
 /// A running server; it listens from `init` until ``stop(seconds:)``.
 package final class HTTPServer: Sendable {
@@ -12,7 +11,7 @@ package final class HTTPServer: Sendable {
     package let port: Int
     private let core: ServerCore
     private let socket: Int32
-    private let daemon: Mutex<DaemonPointer?>
+    private let daemon: Guarded<DaemonPointer?>
     private let watcher: OwnedThread
 
     /// The library's handle; taken out of its lock once, by whoever stops the server.
@@ -47,7 +46,7 @@ package final class HTTPServer: Sendable {
         self.core = core
         self.socket = socket
         self.port = port
-        self.daemon = Mutex(DaemonPointer(pointer: daemon))
+        self.daemon = Guarded(DaemonPointer(pointer: daemon))
         watcher = OwnedThread(name: "http-deadlines") { [peers = core.peers] in peers.watch() }
     }
 

@@ -19,13 +19,13 @@ final class Peer: Sendable {
 
     let descriptor: Int32
     let address: String
-    private let state: Mutex<(phase: Phase, since: UInt64)>
+    private let state: Guarded<(phase: Phase, since: UInt64)>
 
     init(descriptor: Int32, address: String) {
         self.descriptor = descriptor
         self.address = address
         // A new connection owes a whole head, an old one may rest.
-        state = Mutex((.head, Clock.monotonic()))
+        state = Guarded((.head, Clock.monotonic()))
     }
 
     func enter(_ phase: Phase) { state.withLock { $0 = (phase, Clock.monotonic()) } }
@@ -46,7 +46,7 @@ final class Peer: Sendable {
 
 /// All connections of a server.
 final class PeerTable: Sendable {
-    private let peers = Mutex<[Int32: Peer]>([:])
+    private let peers = Guarded<[Int32: Peer]>([:])
     private let limits: HTTPServerLimits
     private let stop = EventFD()
     private let stopping = Atomic(false)

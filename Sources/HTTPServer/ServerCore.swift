@@ -4,14 +4,13 @@
 internal import CMicroHTTPD
 internal import Glibc
 internal import Runtime
-internal import Synchronization
 
 final class ServerCore: Sendable {
     let limits: HTTPServerLimits
     let peers: PeerTable
     private let handler: @Sendable (HTTPServerRequest, HTTPResponder) -> Void
     private let refusal: @Sendable (HTTPRefusal) -> HTTPServerResponse
-    private let open = Mutex(OpenExchanges())
+    private let open = Guarded(OpenExchanges())
     private let changed = EventFD()
 
     private struct OpenExchanges {

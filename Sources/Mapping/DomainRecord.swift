@@ -63,7 +63,8 @@ enum Found {
     init(_ value: JSONValue?) { self = value.map { $0.isNull ? .nothing : .json($0) } ?? .nothing }
 
     init(header bytes: UnsafeRawBufferPointer?) {
-        guard let bytes else {
+        // A header's value may be null, as against empty.
+        guard let bytes, bytes.baseAddress != nil else {
             self = .nothing
             return
         }

@@ -6,6 +6,7 @@ package struct MappingFailure: Error, Equatable, CustomStringConvertible {
     package enum Reason: Sendable {
         case unmappable
         case noAudience
+        case tooLarge
     }
     package let reason: Reason
     package var description: String

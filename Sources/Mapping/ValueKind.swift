@@ -32,7 +32,7 @@ enum ValueKind: Sendable {
         switch self {
         case .any: "any value"
         case .string: "a string"
-        case .integer: "an integer"
+        case .integer: "an integer of at most 2^53 - 1"
         case .number: "a number"
         case .boolean: "true or false"
         case .object: "an object"

@@ -1,10 +1,10 @@
 // What a stage's loop says of itself to other threads: readiness, metrics, the watchdog.
-internal import Synchronization
+internal import Runtime
 
 /// How a stage's loop is doing, for readiness and metrics. Any thread.
 package final class StageStatus: Sendable {
     package let role: String
-    private let flags = Mutex((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0, hasEnded: false))
+    private let flags = Guarded((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0, hasEnded: false))
 
     package init(role: String) { self.role = role }
 

@@ -4,15 +4,14 @@ package import Core
 internal import JSON
 package import Kafka
 internal import Runtime
-internal import Synchronization
 
 /// Owns two threads: one reads, one writes commands.
 package final class RegistryFeed: RegistryClient {
     private let view: RegistryView
     private let topics: Topics
     private let outbox: Inbox<Command>
-    private let shared = Mutex(Shared())
-    private let threads = Mutex<[OwnedThread]>([])
+    private let shared = Guarded(Shared())
+    private let threads = Guarded<[OwnedThread]>([])
 
     /// How long a sender waits for an answer (contract §1: 503 after 5 s).
     private static let timeoutNanoseconds: UInt64 = 5_000_000_000

@@ -1,10 +1,11 @@
 // Every process's read-only view of accounts and subscriptions, fed from the two compacted topics: what routing,
 // delivery and the API look things up in. One lock, held for lookups only; a stage takes it once for a batch.
 package import Core
+internal import Runtime
 internal import Synchronization
 
 package final class RegistryView: Sendable {
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let changes = Atomic<UInt64>(1)
 
     package init() {}

@@ -61,14 +61,13 @@ package final class Repairer {
         guard record.headersLeftOut == 0 else {
             return .failed("\(record.headersLeftOut) of its headers were not kept; the record itself is \(origin)")
         }
-        guard topics.contains(origin.topic) else {
-            return .failed("no mapping reads \(origin.topic); the topics are \(topics.joined(separator: ", "))")
-        }
         let domainRecord = DomainRecord(
             topic: origin.topic, partition: origin.partition, offset: origin.offset, timestamp: record.timestamp,
             value: value, headers: record.headers)
         do throws(Translator.Refusal) {
             switch try translator.translate(domainRecord, key: record.key, emit: emit) {
+            case .unmapped:
+                return .failed("no mapping reads \(origin.topic); the topics are \(topics.joined(separator: ", "))")
             case .passedOver: return .passedOver("its mapping passes it over")
             case .routed(0): return .passedOver("nobody subscribed")
             case .routed(let count): return .translated(deliveries: count)

@@ -19,9 +19,9 @@ package final class Guarded<Value>: @unchecked Sendable {
     }
 
     /// - Parameter body: short, and never takes another lock.
-    package func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+    package func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
-        return body(&value)
+        return try body(&value)
     }
 }

@@ -1,9 +1,8 @@
 // How threads hand work to an owner thread: batches into one array, swapped out whole; the eventfd rings only when
 // the array goes from empty to non-empty.
-internal import Synchronization
 
 package final class Inbox<Element: Sendable>: Sendable {
-    private let pending = Mutex<[Element]>([])
+    private let pending = Guarded<[Element]>([])
     package let wake: EventFD
 
     package init(wake: EventFD) { self.wake = wake }

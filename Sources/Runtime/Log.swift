@@ -2,7 +2,6 @@
 // the fields' names stand in one place. Secrets, payloads and people's addresses have no field.
 internal import Glibc
 internal import JSON
-internal import Synchronization
 
 package enum Log {
     package enum Level: Int, Sendable, CaseIterable { case debug, info, warning, error }
@@ -12,7 +11,7 @@ package enum Log {
         var level = Level.info
         var format = Format.json
     }
-    private static let settings = Mutex(Settings())
+    private static let settings = Guarded(Settings())
 
     package static func configure(level: Level = .info, format: Format) {
         settings.withLock { $0 = Settings(level: level, format: format) }

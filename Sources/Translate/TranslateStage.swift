@@ -2,7 +2,7 @@
 // one record per (event, webhook). What it cannot map is a dead letter and never stops the partition.
 package import Core
 package import Kafka
-package import Mapping
+internal import Mapping
 package import Pipeline
 package import Registry
 internal import Runtime
@@ -18,28 +18,37 @@ package final class TranslateStage: StageHandler {
 
     private static let unfinishedPerPartition = 5000
 
-    /// - Parameter payloadBytes: the largest body, `limits.payloadBytes`.
+    /// Topics to subscribe to at the next turn; nil when the consumer has the right ones.
+    private var newTopics: [String]?
+
+    /// - Parameters:
+    ///   - reading: the topics the consumer was made with.
+    ///   - payloadBytes: the largest body, `limits.payloadBytes`.
     package init(
-        plans: MappingPlans, topics: Topics, view: RegistryView, payloadBytes: Int, producer: KafkaProducer
+        plans: MappingPlans, reading: [String], topics: Topics, view: RegistryView, payloadBytes: Int,
+        producer: KafkaProducer
     ) {
         self.topics = topics
         translator = Translator(plans: plans, topics: topics, view: view, payloadBytes: payloadBytes)
         deliveries = producer.topic(topics.deliveries)
         deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
-        // The consumer was made with these topics.
-        _ = translator.refresh()
+        // The plans may have been replaced since the consumer was made.
+        newTopics = translator.refresh().flatMap { Set($0) == Set(reading) ? nil : $0 }
     }
 
     package func assigned(_: [StagePartition], _: StageLoop) {}
     package func budget(for partition: StagePartition) -> Int {
-        Self.unfinishedPerPartition - partition.ledger.unfinished
+        // Without a mapping nothing is read, let alone finished, until the rebalance takes the partition away: the mapping may
+        // come back.
+        translator.reads(partition.topic) ? Self.unfinishedPerPartition - partition.ledger.unfinished : 0
     }
     package func drain(_: StageLoop) {}
     package var isDrained: Bool { true }
     package func revoked() {}
 
     package func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
-        if let topics = translator.refresh() { loop.subscribe(to: topics) }
+        if let topics = translator.refresh() ?? newTopics { loop.subscribe(to: topics) }
+        newTopics = nil
         return nil
     }
 

@@ -4,13 +4,16 @@ package import Core
 internal import Crypto
 package import Mapping
 package import Registry
+internal import Runtime
 
 /// One owner; not thread-safe.
 package final class Translator {
     /// What became of a record that is not a dead letter.
     package enum Outcome: Equatable {
-        /// Its mapping passes it over, or no mapping reads its topic any more.
+        /// Its mapping passes it over.
         case passedOver
+        /// No mapping reads its topic any more.
+        case unmapped
         /// It became this many deliveries; 0 when nobody subscribed.
         case routed(Int)
     }
@@ -26,10 +29,13 @@ package final class Translator {
     private let topics: Topics
     private let view: RegistryView
     private let payloadBytes: Int
-    private let mapper = Mapper()
+    private let mapper: Mapper
     private var plans: [String: MappingPlan] = [:]
     private var version = 0
     private var identity: [UInt8] = []
+    private let unknownAccounts = Metrics.counter(
+        "records_of_foreign_accounts_total",
+        "Events whose account has no id of the bridge's, so that nobody hears of them")
 
     /// How far before a webhook's creation an event may lie and still be for it (contract §2).
     private static let creationSlackMilliseconds: Int64 = 300_000
@@ -42,7 +48,12 @@ package final class Translator {
         self.topics = topics
         self.view = view
         self.payloadBytes = payloadBytes
+        // A body a little over the limit is written whole, so that the reason can say by how much.
+        mapper = Mapper(bodyBytes: 4 * payloadBytes + 65_536)
     }
+
+    /// Whether a mapping reads this topic now.
+    package func reads(_ topic: String) -> Bool { plans[topic] != nil }
 
     /// Takes up plans that were replaced.
     /// - Returns: the topics they read, when they are others than before.
@@ -61,9 +72,15 @@ package final class Translator {
     package func translate(
         _ record: DomainRecord, key: UnsafeRawBufferPointer, emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
     ) throws(Refusal) -> Outcome {
-        guard let plan = plans[record.topic] else { return .passedOver }
+        guard let plan = plans[record.topic] else { return .unmapped }
         do throws(MappingFailure) { try mapper.map(record, by: plan) } catch {
-            throw Refusal(reason: error.reason == .noAudience ? .noAudience : .unmappable, message: error.description)
+            let reason: DeadLetterReason =
+                switch error.reason {
+                case .unmappable: .unmappable
+                case .noAudience: .noAudience
+                case .tooLarge: .tooLarge
+                }
+            throw Refusal(reason: reason, message: error.description)
         }
         guard !mapper.events.isEmpty else { return .passedOver }
         // All or nothing: a record is not to be sent in part and be a dead letter as well.
@@ -92,7 +109,7 @@ package final class Translator {
             switch mapped.audience {
             case .account(let account): view.read { $0.routes.routes(account: account, type: mapped.webhookType) }
             case .everyone: view.read { $0.routes.routes(everyoneTo: mapped.webhookType) }
-            case .unknownAccount: []
+            case .unknownAccount: noRoutes()
             }
         guard !routes.isEmpty else { return 0 }
         // A notice is keyed by the webhook it is about, and nobody hears of its own disabling.
@@ -113,6 +130,12 @@ package final class Translator {
             count += 1
         }
         return count
+    }
+
+    /// A foreign account id is nobody's mistake that a dead letter could name, but somebody may look for it.
+    private func noRoutes() -> [RoutingTable.Route] {
+        unknownAccounts.add()
+        return []
     }
 
     /// Contract §1: the digest over event id, webhook id and run, which is empty for a first delivery.

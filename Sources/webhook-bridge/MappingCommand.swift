@@ -2,6 +2,7 @@
 internal import Configuration
 internal import Core
 internal import Mapping
+internal import Runtime
 
 enum MappingCommand {
     static func check(_ options: ConfigurationOptions) throws(Exit) {
@@ -17,7 +18,7 @@ enum MappingCommand {
                 "no mapping reads \(options.topic); the topics are \(plans.map(\.topic).joined(separator: ", "))")
         }
         let record = OwnedRecord(
-            topic: plan.topic, value: Terminal.standardInput,
+            topic: plan.topic, timestamp: Clock.wallMilliseconds(), value: Terminal.standardInput,
             headers: options.headers.map { (Array($0.name.utf8), Array($0.value.utf8)) })
         let mapper = Mapper()
         do throws(MappingFailure) { try mapper.map(record, by: plan) } catch { throw .failure(error.description) }

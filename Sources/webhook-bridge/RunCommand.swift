@@ -5,7 +5,6 @@ internal import Core
 internal import Glibc
 internal import Mapping
 internal import Runtime
-internal import Synchronization
 
 enum RunCommand {
     static func run(_ options: RunOptions) throws(Exit) {
@@ -42,7 +41,7 @@ enum RunCommand {
 
     /// Starts a bridge, and stops it when `isOver` says so or it cannot go on.
     static func serve(_ bridge: Bridge, until isOver: () -> Bool) throws(Exit) {
-        let outcome = Mutex<BridgeFault?>(nil)
+        let outcome = Guarded<BridgeFault?>(nil)
         let starter = OwnedThread(name: "start") {
             do throws(BridgeFault) { try bridge.start() } catch { outcome.withLock { $0 = error } }
         }

@@ -6,6 +6,7 @@ import Foundation
 import HTTPProbe
 import Registry
 import Synchronization
+import Runtime
 import Testing
 
 @Suite struct WebhookAPITests {

@@ -12,8 +12,8 @@ import Synchronization
 final class FakeRegistry: RegistryClient {
     let view = RegistryView()
     let unconfirmed = Atomic(false)
-    let commands = Mutex<[Command]>([])
-    private let state = Mutex(RegistryState(webhooksPerAccount: 10))
+    let commands = Guarded<[Command]>([])
+    private let state = Guarded(RegistryState(webhooksPerAccount: 10))
 
     func send(_ command: Command, completion: @escaping @Sendable (CommandOutcome) -> Void) {
         commands.withLock { $0.append(command) }
@@ -63,7 +63,7 @@ final class FakeRegistry: RegistryClient {
 final class FakeSink: DeliverySink {
     enum Manner { case acknowledges, givesUp, saysNothing }
 
-    private let state = Mutex((manner: Manner.acknowledges, sent: [Delivery]()))
+    private let state = Guarded((manner: Manner.acknowledges, sent: [Delivery]()))
 
     var sent: [Delivery] { state.withLock { $0.sent } }
     func will(_ manner: Manner) { state.withLock { $0.manner = manner } }

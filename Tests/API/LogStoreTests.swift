@@ -4,7 +4,6 @@ import Core
 import Foundation
 import JSON
 import Runtime
-import Synchronization
 import Testing
 
 let sampleTime = Timestamp(rfc3339: "2024-01-15T10:30:15Z")!
@@ -61,7 +60,7 @@ extension LogStore {
     func page(
         _ webhook: Int = 1, account: Int = 7, filter: LogFilter = LogFilter(), page: Int = 1, limit: Int = 50
     ) throws -> LogPage {
-        let answer = Mutex<Result<LogPage, LogStoreError>?>(nil)
+        let answer = Guarded<Result<LogPage, LogStoreError>?>(nil)
         let answered = EventFD()
         query(webhook: sampleID(webhook), account: sampleID(account), filter: filter, page: page, limit: limit) {
             result in

@@ -1,12 +1,12 @@
 // The ops listener.
 import API
 import HTTPProbe
-import Synchronization
+import Runtime
 import Testing
 
 @Suite struct OpsServerTests {
     @Test func answersItsThreePaths() throws {
-        let ready = Mutex<[String]>(["broker not reached"])
+        let ready = Guarded<[String]>(["broker not reached"])
         let server = try OpsServer(
             listen: "127.0.0.1:0",
             readiness: {

@@ -21,7 +21,7 @@ func eventually(_ what: Comment, seconds: Double = 60, _ isTrue: () throws -> Bo
 }
 
 final class DeliverWorld: Sendable {
-    private static let cluster = Mutex<KafkaMockCluster?>(nil)
+    private static let cluster = Guarded<KafkaMockCluster?>(nil)
 
     let topics: Topics
     let shards = 2
@@ -183,7 +183,7 @@ private final class Producer: Sendable {
         let value: [UInt8]
         let delivery: Delivery
     }
-    private let pending = Mutex<[Work]>([])
+    private let pending = Guarded<[Work]>([])
     private let configuration: KafkaConfiguration
 
     init(_ configuration: KafkaConfiguration) { self.configuration = configuration }

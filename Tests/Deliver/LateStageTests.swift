@@ -5,7 +5,6 @@ import Glibc
 import Kafka
 import Pipeline
 import Runtime
-import Synchronization
 import Testing
 
 /// Hands everything on, and stands still once between the poll of the group and the stage's turn.
@@ -42,7 +41,7 @@ private final class Sleeper: StageHandler {
 }
 
 private final class Woken: Sendable {
-    private let time = Mutex<UInt64>(0)
+    private let time = Guarded<UInt64>(0)
     var at: UInt64 { time.withLock { $0 } }
     func note(_ now: UInt64) { time.withLock { $0 = now } }
 }

@@ -1,7 +1,6 @@
 // A subscriber on a loopback port: writes down each POST before it answers, and answers as its path is told to.
 import Glibc
 import Runtime
-import Synchronization
 
 final class ScriptedReceiver: Sendable {
     struct Post: Sendable {
@@ -26,7 +25,7 @@ final class ScriptedReceiver: Sendable {
         var open: [Int32] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let listener: Int32
     let port: Int
 

@@ -2,7 +2,6 @@
 import HTTPProbe
 import HTTPServer
 import Runtime
-import Synchronization
 import Testing
 
 /// Answers with what it received.
@@ -142,7 +141,7 @@ func lateServer(afterMilliseconds delay: Int) throws -> HTTPServer {
     }
 
     @Test func doesNotWaitForeverForAHandler() throws {
-        let kept = Mutex<[HTTPResponder]>([])
+        let kept = Guarded<[HTTPResponder]>([])
         let server = try HTTPServer(listen: "127.0.0.1:0") { _, responder in kept.withLock { $0.append(responder) } }
         let connection = try RawConnection(port: server.port)
         connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")

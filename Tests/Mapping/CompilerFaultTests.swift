@@ -32,6 +32,25 @@ import Testing
         ("{ topic: 'a', topic: 'b' }", "is not JSON5"),
         ("{ events: {} }", "events: maps nothing"), ("{ }", "topic: is missing"),
         ("{ envelope: ['plain', 'debezium-outbox'] }", "debezium-outbox stands alone"),
+        ("{ topic: '{prefix}dead-letters' }", "topic: is written by the bridge itself"),
+        ("{ topic: '^learnault.*' }", "topic: must be a topic's name"),
+        ("{ topic: 'a b' }", "topic: must be a topic's name"),
+        ("{ id: 'timestamp' }", "id: cannot be the record's timestamp"),
+        ("{ audience: { account: 'timestamp' } }", "audience.account: cannot be the record's timestamp"),
+        ("{\n  events: {\n    a: 1, 'a': 2 } }", "a key twice in one object, at line 3"),
+        (
+            "{ events: { A: [{ type: 'user.deleted', data: {} }, { plugin: 'graded-batch' }] } }",
+            "cannot stand in a list"
+        ),
+        (
+            "{ events: { A: { type: 'user.deleted', when: { '/x': { exists: true, is: 1 } }, data: {} } } }",
+            "/x: must be a text"
+        ),
+        ("{ events: { A: { type: 'user.deleted', data: { t: { template: 'a{}b' } } } } }", "has a brace without"),
+        (
+            "{ events: { A: { type: 'user.deleted', data: { t: { from: '/t', kind: 'time', default: '2024-01-15 10:30:00+02:00' } } } } }",
+            "is not what its kind writes"
+        ),
     ])
     func texts(text: String, cause: String) {
         let said = faults(text).joined(separator: "\n")
@@ -108,6 +127,14 @@ import Testing
     func whatBreaksTheSchemaIsSaid(data: String, cause: String) {
         let said = objections(data).joined(separator: "\n")
         #expect(said.contains(cause), "\(said)")
+    }
+
+    @Test func aSchemaThatRefersToItselfHasAnEnd() {
+        var schemas = PayloadSchemas()
+        let members = (0..<8).map { "\"p\($0)\":{\"$ref\":\"#/$defs/n\"}" }.joined(separator: ",")
+        let text =
+            "{\"$defs\":{\"n\":{\"type\":\"object\",\"properties\":{\(members)}}},\"properties\":{\"data\":{\"$ref\":\"#/$defs/n\"}}}"
+        #expect(schemas.add(Array(text.utf8), for: "user.updated") == nil)
     }
 
     @Test func aTypeWithoutSchemaIsSaid() {

@@ -119,6 +119,35 @@ import Testing
         #expect(try traceparent(structured(more: "\"traceparent\":\"\(trace)\","), []) == trace)
     }
 
+    @Test func theAccountIsNeverACoreAttribute() throws {
+        // `/payload/account/id` ends like the attribute id, which every CloudEvent has.
+        let plan = try plan("\"cloudevents\"", audience: "{account: \"/account/id\"}")
+        #expect(failure { _ = try map(structured(account: nil), plan) }.contains("no account at /account/id"))
+        check(
+            try map(
+                structured(
+                    account: nil, data: "{\"account\":{\"id\":\"\(Self.account)\"},\"user\":{\"id\":\"usr_1\"}}"), plan),
+            source: "/lms")
+    }
+
+    @Test func anAccountOfAnotherKindIsNamed() throws {
+        let plan = try plan(head: Self.plainHead)
+        let record = Self.whole.replacing("\"\(Self.account)\"", with: "42")
+        #expect(
+            failure { _ = try map(record, plan) }.contains("the account at /accountId: expected a string, came integer")
+        )
+    }
+
+    @Test func ignoredTypesMayHaveAPrefixToo() throws {
+        let plan = try plan(head: Self.plainHead + "ignore: [\"Session*\"],")
+        #expect(try map(structured(type: "io.learnault.SessionStarted"), plan) == [])
+    }
+
+    @Test func aPayloadMayHaveAMemberPayload() throws {
+        let plan = try plan(head: Self.plainHead)
+        check(try map(structured(data: "{\"user\":{\"id\":\"usr_1\"},\"payload\":\"b\"}"), plan), source: "/lms")
+    }
+
     // MARK: Confluent's frame
 
     @Test func framedJSON() throws {
@@ -165,6 +194,9 @@ import Testing
         check(try map("{\"schema\":{},\"payload\":\(change("r"))}", plan, timestamp: 1_705_314_600_000))
         // An outbox row is deleted once it was written: nothing new.
         #expect(try map(change("d"), plan) == [])
+        #expect(try map("{\"op\":\"t\",\"source\":{\"table\":\"outbox\"}}", plan) == [])
+        let framed = try self.plan("[\"confluent-json\", \"debezium-outbox\"]")
+        check(try map([0, 0, 0, 0, 1] + Array(change("c").utf8), framed, timestamp: 1_705_314_600_000))
         #expect(try map(change("u"), plan) == [])
     }
 }

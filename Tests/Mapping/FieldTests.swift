@@ -6,7 +6,9 @@ import Testing
     @Test(arguments: [
         // kind, value, written (nil: refused)
         ("any", "{\"b\":[1,2.50]}", "{\"b\":[1,2.5]}"), ("string", "\"a\\u00e9\"", "\"aé\""), ("string", "1", nil),
-        ("integer", "-7", "-7"), ("integer", "7.0", nil), ("integer", "9007199254740993", "\"9007199254740993\""),
+        ("integer", "-7", "-7"), ("integer", "7.0", nil), ("integer", "9007199254740993", nil),
+        ("integer", "-9007199254740991", "-9007199254740991"), ("number", "9007199254740992", nil),
+        ("any", "9007199254740993", "\"9007199254740993\""),
         ("number", "7", "7"), ("number", "1e-7", "1e-7"), ("number", "\"7\"", nil),
         ("boolean", "false", "false"), ("boolean", "0", nil), ("object", "{\"2\":1,\"1\":2}", "{\"1\":2,\"2\":1}"),
         ("object", "[]", nil), ("array", "[{}]", "[{}]"), ("array", "{}", nil),
@@ -155,5 +157,43 @@ import Testing
         #expect(try run(30, 29) == 1)
         #expect(failure { _ = try run(31, 29) }.contains("field x (/x): expected at most 32 objects and arrays"))
         #expect(failure { _ = try run(30, 30) }.contains("field o.y (/y): expected at most 32 objects and arrays"))
+    }
+
+    @Test func elementsAndKeysWithDotsCountAsDeepAsTheyAre() throws {
+        let plan = try plan(
+            data: "a: {data: {b: {each: \"/x\", optional: true}}}, \"k.e.y.[.\": {from: \"/y\", optional: true}")
+        func run(_ name: String, _ value: String) throws -> Int {
+            try map(
+                "{\"type\":\"A\",\"id\":\"1\",\"at\":\"2024-01-15T10:30:00Z\",\"accountId\":\"a\",\"\(name)\":\(value)}",
+                plan
+            ).count
+        }
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
+        #expect(try run("x", "[\(nested(28))]") == 1)
+        #expect(failure { _ = try run("x", "[\(nested(29))]") }.contains("field a.b: expected at most 32"))
+        #expect(try run("y", nested(30)) == 1)
+    }
+
+    @Test func aBodyThatGrowsFarBeyondItsRecordIsGivenUp() throws {
+        let plan = try plan(data: "l: {each: \"/l\", data: {c: {value: \"\(String(repeating: "x", count: 1000))\"}}}")
+        let elements = Array(repeating: "{}", count: 200).joined(separator: ",")
+        let record =
+            "{\"type\":\"A\",\"id\":\"1\",\"at\":\"2024-01-15T10:30:00Z\",\"accountId\":\"a\",\"l\":[\(elements)]}"
+        let mapper = Mapper(bodyBytes: 100_000)
+        do {
+            _ = try map(Array(record.utf8), plan, with: mapper)
+            Issue.record("it was mapped")
+        } catch {
+            #expect((error as? MappingFailure)?.reason == .tooLarge)
+        }
+        #expect(try map(Array(record.utf8), plan, with: Mapper(bodyBytes: 300_000)).count == 1)
+    }
+
+    @Test func conditionsCompareIntegersExactly() throws {
+        let plan = try plan(data: "x: {value: 1, when: {\"/payload/n\": 9007199254740993}}")
+        #expect(try map(payload: "{\"n\":9007199254740993}", plan) == "{\"x\":1}")
+        #expect(try map(payload: "{\"n\":9007199254740992}", plan) == "{}")
     }
 }

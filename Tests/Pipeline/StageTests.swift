@@ -267,7 +267,7 @@ private final class Flag: Sendable {
     }
 
     private final class Answer: Sendable {
-        private let box = Mutex<CommandOutcome?>(nil)
+        private let box = Guarded<CommandOutcome?>(nil)
         var value: CommandOutcome? { box.withLock { $0 } }
         func put(_ outcome: CommandOutcome) { box.withLock { $0 = outcome } }
     }

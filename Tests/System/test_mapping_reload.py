@@ -117,7 +117,7 @@ def test_a_broken_file_is_refused_and_the_old_mapping_stays(world, account, file
     account.register(world.receiver.url("/kept"), "module.completed")
     with Stream(world, account) as stream:
         under_way(world, "/kept", 20)
-        file.write_text(world.original.replace('kind: "integer"', 'kind: "integr"', 1))
+        file.write_text(world.original.replace('score", kind: "integer"', 'score", kind: "integr"', 1))
         fault, = reload(world, "mapping file has a fault")
         assert fault["level"] == "error"
         assert fault["path"].endswith(f"{TOPIC}.json5")

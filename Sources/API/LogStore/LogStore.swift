@@ -36,9 +36,9 @@ package final class LogStore: Sendable {
     private let stopping = Atomic(false)
     private let damaged = Atomic(false)
     private let files = Atomic(0)
-    private let offsets = Mutex<[Int32: Int64]>([:])
-    private let threads = Mutex<[OwnedThread]>([])
-    private let quietUntil = Mutex<UInt64>(0)
+    private let offsets = Guarded<[Int32: Int64]>([:])
+    private let threads = Guarded<[OwnedThread]>([])
+    private let quietUntil = Guarded<UInt64>(0)
 
     private struct Query: Sendable {
         let webhook: WebhookID

@@ -3,7 +3,6 @@
 package import Core
 internal import JSON
 internal import Runtime
-internal import Synchronization
 
 /// Takes deliveries to the broker. Any thread; `completion` is called exactly once, on a thread of the sink's own, and
 /// must not block. False says that nothing was acknowledged within 5 s and that the sink has given up.
@@ -13,7 +12,7 @@ package protocol DeliverySink: Sendable {
 
 package final class TestEvents: Sendable {
     private let sink: any DeliverySink
-    private let pending: Mutex<PendingTests<APICall>>
+    private let pending: Guarded<PendingTests<APICall>>
 
     /// What an attempt may take beyond its own time: its way there, its record's way back.
     private static let wayMilliseconds = 2000
@@ -23,7 +22,7 @@ package final class TestEvents: Sendable {
         self.sink = sink
         var limits = PendingTests<APICall>.Limits()
         limits.waitNanoseconds = UInt64(attemptMilliseconds + Self.wayMilliseconds) * 1_000_000
-        pending = Mutex(PendingTests(limits: limits))
+        pending = Guarded(PendingTests(limits: limits))
     }
 
     /// Answers the call in the end. Never blocks.

@@ -11,7 +11,8 @@ enum CommandTable {
         words: ["run"], summary: "run the bridge, or some of its roles, in this process",
         details: """
             Reads domain topics, delivers webhooks, retries, keeps the registry and answers the API, until SIGTERM or SIGINT:
-            then it finishes what it has begun and exits 0. To scale, start more processes with the same configuration.
+            then it finishes what it has begun and exits 0. SIGHUP takes up changed mapping files; where one has a fault the old
+            ones stay. To scale, start more processes with the same configuration.
 
             Roles: \(Role.allCases.map(\.rawValue).joined(separator: ", ")). Without --roles a process has all of them,
             mail only if mail.smtp is set.

@@ -22,6 +22,10 @@ extension MappingCompiler {
                         outputs.append(plan)
                     }
                 }
+                // The index of an id is the place in the list, and a plugin counts its own.
+                if entry.elements.count > 1, entry.elements.contains(where: { $0["plugin"] != nil }) {
+                    fault(place, "a plugin makes all events of a record; it cannot stand in a list")
+                }
                 if entry.elements.isEmpty || entry.elements.count > Self.mostOutputs {
                     fault(place, "a list has 1 to \(Self.mostOutputs) webhook events")
                 }
@@ -72,7 +76,7 @@ extension MappingCompiler {
             fault("\(place).data", "is missing; it must be an object from payload field to source")
             return nil
         }
-        let fields = fields(data, at: "\(place).data", named: "", scope)
+        let fields = fields(data, at: "\(place).data", named: "", depth: 2, scope)
         guard let type else { return nil }
         for (key, cause) in isDocumented ? schemas?.objections(to: fields, of: type) ?? [] : [] {
             fault(key.isEmpty ? "\(place).data" : "\(place).data.\(key)", cause)
@@ -111,7 +115,9 @@ extension MappingCompiler {
             let scalars = value.elements.compactMap { Scalar($0) }
             return scalars.isEmpty || scalars.count != value.elements.count ? nil : .isOneOf(scalars)
         }
-        guard let wanted = value["exists"]?.bool else { return nil }
+        var count = 0
+        value.forEachMember { _, _ in count += 1 }
+        guard let wanted = value["exists"]?.bool, count == 1 else { return nil }
         return .isPresent(wanted)
     }
 }

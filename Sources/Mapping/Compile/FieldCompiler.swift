@@ -1,4 +1,5 @@
 // Compiles `data`: each payload member and where it comes from.
+internal import Core
 internal import JSON
 
 extension MappingCompiler {
@@ -7,32 +8,38 @@ extension MappingCompiler {
     ]
 
     /// - Parameter outer: the names of the objects around, with a dot at the end.
-    mutating func fields(_ data: JSONValue, at place: String, named outer: String, _ scope: PathScope) -> [FieldPlan] {
+    /// - Parameter depth: the containers of the body around these members.
+    mutating func fields(
+        _ data: JSONValue, at place: String, named outer: String, depth: Int, _ scope: PathScope
+    ) -> [FieldPlan] {
         var fields: [FieldPlan] = []
         data.forEachMember { key, source in
             let name = String(decoding: key, as: UTF8.self)
-            if let field = field(name, outer + name, source, at: "\(place).\(name)", scope) { fields.append(field) }
+            if let field = field(name, outer + name, depth, source, at: "\(place).\(name)", scope) {
+                fields.append(field)
+            }
         }
-        let indices = fields.filter { isIndexLike($0.key) }
-        if let first = indices.first {
-            fault("\(place).\(first.name)", "a payload's key cannot be a number: JavaScript would move it to the front")
+        for field in fields where isIndexLike(field.key) {
+            fault(
+                "\(place).\(field.member)",
+                "a payload's key cannot be a number: JavaScript would move it to the front")
         }
         return fields
     }
 
     private func isIndexLike(_ key: [UInt8]) -> Bool {
-        key.dropFirst().dropLast(2).allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        key.count > 3 && key.dropFirst().dropLast(2).allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
     private mutating func field(
-        _ key: String, _ name: String, _ value: JSONValue, at place: String, _ scope: PathScope
+        _ key: String, _ name: String, _ depth: Int, _ value: JSONValue, at place: String, _ scope: PathScope
     ) -> FieldPlan? {
         func made(_ source: FieldPlan.Source, when conditions: [Condition] = []) -> FieldPlan {
             var writer = JSONWriter()
             writer.string(key)
             return FieldPlan(
-                member: key, name: name, depth: 2 + name.reduce(0) { $1 == "." || $1 == "[" ? $0 + 1 : $0 },
-                key: writer.bytes + [UInt8(ascii: ":")], source: source, conditions: conditions
+                member: key, name: name, depth: depth, key: writer.bytes + [UInt8(ascii: ":")], source: source,
+                conditions: conditions
             )
         }
         if value.string != nil {
@@ -46,12 +53,12 @@ extension MappingCompiler {
         }
         refuseUnknown(value, at: place, known: Self.fieldKeys)
         let conditions = conditions(value["when"], at: "\(place).when", scope)
-        guard let source = source(value, name, at: place, scope) else { return nil }
+        guard let source = source(value, name, depth, at: place, scope) else { return nil }
         return made(source, when: conditions)
     }
 
     private mutating func source(
-        _ value: JSONValue, _ name: String, at place: String, _ scope: PathScope
+        _ value: JSONValue, _ name: String, _ depth: Int, at place: String, _ scope: PathScope
     ) -> FieldPlan.Source? {
         let forms = ["from", "value", "template", "each", "data"].filter { value[$0] != nil }
         guard forms.count == 1 || forms == ["each", "data"] else {
@@ -77,14 +84,14 @@ extension MappingCompiler {
                 .template($0, whenMissing: missing)
             }
         case "each":
-            return each(value, name, at: place, scope)
+            return each(value, name, depth, at: place, scope)
         default:
             refuse(["kind", "values", "translate", "optional", "default"], beside: "data", value, at: place)
             guard value["data"]!.isObject else {
                 fault("\(place).data", "must be an object from payload field to source")
                 return nil
             }
-            return .object(fields(value["data"]!, at: "\(place).data", named: name + ".", scope))
+            return .object(fields(value["data"]!, at: "\(place).data", named: name + ".", depth: depth + 1, scope))
         }
     }
 
@@ -94,7 +101,7 @@ extension MappingCompiler {
 
     /// `{each: "/payload/items", data: {…}}` or `{each: "/payload/tags", kind: "string"}`; paths inside begin at the element.
     private mutating func each(
-        _ value: JSONValue, _ name: String, at place: String, _ scope: PathScope
+        _ value: JSONValue, _ name: String, _ depth: Int, at place: String, _ scope: PathScope
     ) -> FieldPlan.Source? {
         let missing = whenMissing(value, .array, at: place)
         guard let source = self.place(value["each"], at: "\(place).each", isNeeded: true) else { return nil }
@@ -110,7 +117,7 @@ extension MappingCompiler {
             fault("\(place).data", "must be an object from payload field to source")
             return nil
         }
-        let members = fields(data, at: "\(place).data", named: name + "[].", inner)
+        let members = fields(data, at: "\(place).data", named: name + "[].", depth: depth + 2, inner)
         let element = ElementPlan(paths: inner.rootTrie, slots: inner.slots, content: .object(members))
         return .each(locator, element, whenMissing: missing)
     }
@@ -192,7 +199,8 @@ extension MappingCompiler {
                 rest = rest.dropFirst(2)
             } else if character == "{" {
                 guard let close = rest.firstIndex(of: "}"),
-                    let source = Self.place(String(rest[rest.index(after: rest.startIndex)..<close]))
+                    let source = Self.place(String(rest[rest.index(after: rest.startIndex)..<close])),
+                    source != .pointer(JSONPointer("")!)
                 else {
                     fault(place, "has a brace without a JSON Pointer and its closing brace")
                     return nil
@@ -225,7 +233,7 @@ extension ValueKind {
         case .object: value.isObject
         case .array: value.isArray
         case .decimal: value.stringBytes.map { DecimalText.isDecimal($0) } ?? false
-        case .time: value.string.map { DecimalText.isTime($0) } ?? false
+        case .time: value.string.map { Timestamp(rfc3339: $0)?.secondsText == $0 } ?? false
         case .enumeration(let values): values.contains { $0.to == json }
         }
     }

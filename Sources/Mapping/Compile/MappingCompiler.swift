@@ -27,7 +27,7 @@ package struct MappingCompiler {
             let plan = try JSONParser(maxDepth: 32).parse(json) { compiler.plan($0) }
             return (compiler.faults.isEmpty ? plan : nil, compiler.faults)
         } catch {
-            return (nil, [MappingFault(file: file, key: "", cause: "is not JSON5: \(error)")])
+            return (nil, [MappingFault(file: file, key: "", cause: "is not JSON5: \(place(of: error, in: json))")])
         }
     }
 
@@ -51,6 +51,7 @@ package struct MappingCompiler {
                 "topic", "envelope", "type", "id", "created", "payload", "audience", "ignore", "otherwise", "events",
             ])
         let topic = text(root, "topic", at: "topic").map { replacingPrefix($0) }
+        if let topic { judge(topic: topic) }
         let envelopes = envelopes(root["envelope"])
         let attributes = attributes(root, envelopes)
         let payload = payload(root["payload"])
@@ -77,6 +78,22 @@ package struct MappingCompiler {
         topic.hasPrefix("{prefix}") ? prefix + topic.dropFirst("{prefix}".count) : topic
     }
 
+    /// A name Kafka could not have would never be found, one with `^` would be a pattern to the client, and a topic the bridge
+    /// writes itself would feed on what comes of it.
+    private mutating func judge(topic: String) {
+        let isName = topic.utf8.allSatisfy { byte in
+            byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
+                || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") || "._-".utf8.contains(byte)
+        }
+        if !isName || topic == "." || topic == ".." || topic.utf8.count > 249 {
+            fault("topic", "must be a topic's name: letters, digits, '.', '_' and '-', 249 at most")
+        }
+        let topics = Topics(prefix: prefix, shards: 1)
+        if topic != topics.notices, topics.plans.contains(where: { $0.name == topic }) {
+            fault("topic", "is written by the bridge itself; of its own topics only {prefix}notices can be mapped")
+        }
+    }
+
     private mutating func envelopes(_ value: JSONValue?) -> EnvelopeSet {
         guard let value else { return .selfDescribing }
         let names = value.string.map { [$0] } ?? value.stringArray ?? []
@@ -88,8 +105,10 @@ package struct MappingCompiler {
             return .selfDescribing
         }
         var envelopes = EnvelopeSet(known.map { EnvelopeSet($0) })
-        if envelopes.contains(.debeziumOutbox), envelopes != .debeziumOutbox {
-            fault("envelope", "debezium-outbox stands alone, since its records do not show what they are")
+        if envelopes.contains(.debeziumOutbox), !envelopes.isSubset(of: [.debeziumOutbox, .confluentJSON]) {
+            fault(
+                "envelope",
+                "debezium-outbox stands alone or with confluent-json, since its records do not show what they are")
         }
         // A frame needs something inside.
         if envelopes == .confluentJSON { envelopes.insert(.plain) }
@@ -98,11 +117,14 @@ package struct MappingCompiler {
 
     /// A CloudEvent has its attributes by its own specification, and Debezium's event router has usual headers.
     private mutating func attributes(_ root: JSONValue, _ envelopes: EnvelopeSet) -> MappingPlan.Attributes? {
-        let isOutbox = envelopes == .debeziumOutbox
+        let isOutbox = envelopes.contains(.debeziumOutbox)
         let isNeeded = envelopes.contains(.plain)
         func usual(_ header: StaticString) -> Place? { isOutbox ? .header(Array("\(header)".utf8)) : nil }
         let type = place(root["type"], at: "type", isNeeded: isNeeded) ?? usual("eventType")
         let id = place(root["id"], at: "id", isNeeded: false) ?? usual("id")
+        for (key, place) in [("type", type), ("id", id)] where place == .timestamp {
+            fault(key, "cannot be the record's timestamp")
+        }
         let created = place(root["created"], at: "created", isNeeded: isNeeded) ?? (isNeeded ? nil : .timestamp)
         guard let type = type ?? (isNeeded ? nil : .timestamp), let created else { return nil }
         return MappingPlan.Attributes(type: type, id: id, created: created)
@@ -128,10 +150,17 @@ package struct MappingCompiler {
         }
         refuseUnknown(value, at: "audience", known: ["account"])
         guard let place = place(value["account"], at: "audience.account", isNeeded: true) else { return nil }
+        if place == .timestamp { fault("audience.account", "cannot be the record's timestamp") }
         return .account(place, extensionName: extensionName(place))
     }
 
-    /// CloudEvents allows lower-case letters and digits in a name: `/accountId` is the attribute `accountid`.
+    /// The context attributes of the specification, which are never an account, whatever its place ends in.
+    private static let coreAttributes: Set<String> = [
+        "id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "database64",
+    ]
+
+    /// CloudEvents allows lower-case letters and digits in a name: `/accountId` is the attribute `accountid`. Empty where no
+    /// attribute can carry it.
     private func extensionName(_ place: Place) -> [UInt8] {
         let last: [UInt8] =
             switch place {
@@ -139,10 +168,11 @@ package struct MappingCompiler {
             case .header(let name): name
             case .timestamp: []
             }
-        return String(decoding: last, as: UTF8.self).lowercased().utf8.filter { byte in
+        let name = String(decoding: last, as: UTF8.self).lowercased().utf8.filter { byte in
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
         }
+        return Self.coreAttributes.contains(String(decoding: name, as: UTF8.self)) ? [] : name
     }
 
     private mutating func ignore(_ value: JSONValue?) -> [String] {
@@ -152,6 +182,13 @@ package struct MappingCompiler {
             return []
         }
         return names
+    }
+
+    /// The rewritten text keeps the file's lines, so that an error's line is the file's.
+    private static func place(of error: any Error, in json: [UInt8]) -> String {
+        guard let error = error as? JSONError, let position = error.position else { return "\(error)" }
+        let line = json.prefix(position).reduce(1) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
+        return "\(error.reason), at line \(line)"
     }
 
     // MARK: What all parts use

@@ -17,8 +17,6 @@ struct PathTrie: Sendable {
     private var nodes: [Node] = []
     private var edges: [Edge] = []
 
-    var isEmpty: Bool { nodes.isEmpty }
-
     /// - Parameter paths: the tokens of each path and the slot its value goes to; each path once.
     init(_ paths: [(tokens: [[UInt8]], slot: Int)]) {
         guard !paths.isEmpty else { return }

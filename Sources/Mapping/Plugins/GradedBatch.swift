@@ -26,7 +26,8 @@ struct GradedBatch: MappingPlugin {
             guard let score = result["score"]?.int64 else {
                 throw MappingFailure("\(place)/score: expected an integer, came \(kind(result["score"]))")
             }
-            let reason = result["reason"]?.string
+            var reason: String?
+            if let why = result["reason"], !why.isNull { reason = try text(why, "\(place)/reason") }
             try emit(reason == nil ? "module.completed" : "module.failed") { data in
                 data.field("userId", user)
                 data.field("moduleId", module)

@@ -1,5 +1,4 @@
 // Decimals as text, for amounts: never an exponent, never more digits than anybody means.
-internal import Core
 internal import JSON
 
 enum DecimalText {
@@ -19,8 +18,6 @@ enum DecimalText {
         }
         return digits > 0 && points <= 1 && text[text.count - 1] != UInt8(ascii: ".")
     }
-
-    static func isTime(_ text: String) -> Bool { Timestamp(rfc3339: text) != nil }
 
     /// Appends a number's shortest digits without an exponent: 1e-7 becomes `0.0000001`.
     /// - Parameter scratch: a writer to work in.

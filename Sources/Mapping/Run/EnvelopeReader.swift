@@ -107,7 +107,7 @@ struct EnvelopeReader {
         let carried = carried(data, otherwise: root)
         var account = Found.nothing
         if case .account(let place, let name) = plan.audience {
-            account = name.withUnsafeBytes { attribute($0) }
+            if !name.isEmpty { account = name.withUnsafeBytes { attribute($0) } }
             if account.isNothing { account = find(place, in: data) }
             if account.isNothing { account = find(place, in: root) }
         }
@@ -127,7 +127,11 @@ struct EnvelopeReader {
 
     /// What an envelope carries is either the payload or a whole plain record, which has its payload inside.
     private func carried(_ data: JSONValue?, otherwise root: JSONValue?) -> (root: JSONValue?, payload: JSONValue?) {
-        if let data, let payload = plan.payload.find(in: data) { return (data, payload) }
+        if let data, case .pointer(let type) = plan.attributes.type, type.find(in: data) != nil,
+            let payload = plan.payload.find(in: data)
+        {
+            return (data, payload)
+        }
         return (root, data)
     }
 
@@ -141,8 +145,11 @@ struct EnvelopeReader {
         let value = value["schema"] != nil ? value["payload"] ?? value : value
         var row: JSONValue?
         var content = Optional(value)
-        if let operation = value["op"]?.stringBytes, let after = value["after"] {
+        if let operation = value["op"]?.stringBytes, value["source"] != nil || value["after"] != nil {
             guard operation.elementsEqual("c".utf8) || operation.elementsEqual("r".utf8) else { return nil }
+            guard let after = value["after"], after.isObject else {
+                throw MappingFailure("the change event's after: expected an object")
+            }
             row = after
             content = after["payload"]
         }

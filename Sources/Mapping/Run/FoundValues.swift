@@ -11,6 +11,8 @@ struct FieldScratch {
 struct FoundValues {
     let record: DomainRecord
     let slots: UnsafeMutableBufferPointer<JSONValue?>
+    /// Where the writer has to stop: an array can make a body many times the record.
+    let mostBytes: Int
 
     /// Objects and arrays of a body in each other, as in a record: a value passed through may stand deeper than it stood.
     private static let deepest = 32
@@ -34,7 +36,7 @@ struct FoundValues {
                 case .text(let bytes): return found.textBytes?.elementsEqual(bytes) == true
                 case .integer(let integer):
                     guard case .json(let value) = found else { return false }
-                    return value.int64 == integer || value.double == Double(integer)
+                    return value.kind == .integer ? value.int64 == integer : value.double == Double(integer)
                 case .number(let number):
                     guard case .json(let value) = found else { return false }
                     return value.double == number
@@ -51,7 +53,13 @@ struct FoundValues {
     func write(
         _ fields: [FieldPlan], to writer: inout JSONWriter, _ scratch: inout FieldScratch
     ) throws(MappingFailure) {
-        for field in fields { try write(field, to: &writer, &scratch) }
+        for field in fields {
+            try write(field, to: &writer, &scratch)
+            guard writer.bytes.count <= mostBytes else {
+                throw MappingFailure(
+                    "field \(field.name): the body grows far beyond what is allowed", reason: .tooLarge)
+            }
+        }
     }
 
     private func write(
@@ -65,9 +73,7 @@ struct FoundValues {
                 return try writeMissing(field, locator, missing, expected: kind.expectation, to: &writer)
             }
             if case .json(let value) = found, !value.nests(within: Self.deepest - field.depth) {
-                throw MappingFailure(
-                    "field \(field.name) (\(locator.place.text)): expected at most \(Self.deepest) objects and arrays in each "
-                        + "other in a body, came more")
+                throw tooDeep("\(field.name) (\(locator.place.text))")
             }
             writer.key(prepared: field.key)
             guard try write(found, as: kind, to: &writer, &scratch) else {
@@ -92,6 +98,11 @@ struct FoundValues {
             writer.key(prepared: field.key)
             try writeElements(of: array, element, field, to: &writer, &scratch)
         }
+    }
+
+    private func tooDeep(_ field: String) -> MappingFailure {
+        MappingFailure(
+            "field \(field): expected at most \(Self.deepest) objects and arrays in each other in a body, came more")
     }
 
     private func writeMissing(
@@ -148,6 +159,7 @@ struct FoundValues {
             position += 1
             switch element.content {
             case .value(let kind):
+                guard value.nests(within: Self.deepest - field.depth - 1) else { throw tooDeep(field.name) }
                 guard try write(.json(value), as: kind, to: &writer, &scratch) else {
                     throw MappingFailure(
                         "field \(field.name), element \(position): expected \(kind.expectation), came "
@@ -235,8 +247,8 @@ extension ValueKind {
     fileprivate func admits(_ value: JSONValue) -> Bool {
         switch self {
         case .any: true
-        case .integer: value.kind == .integer
-        case .number: value.kind == .integer || value.kind == .number
+        case .integer: value.isExactInteger
+        case .number: value.isExactInteger || value.kind == .number
         case .boolean: value.kind == .boolean
         case .object: value.isObject
         case .array: value.isArray
@@ -252,6 +264,11 @@ extension FieldPlan {
 }
 
 extension JSONValue {
+    /// An integer that JavaScript reads exactly; beyond it a number could only be written as a string.
+    fileprivate var isExactInteger: Bool {
+        kind == .integer && int64.map { $0.magnitude <= 9_007_199_254_740_991 } ?? false
+    }
+
     /// Whether no more than `limit` objects and arrays are in each other here.
     fileprivate func nests(within limit: Int) -> Bool {
         guard isObject || isArray else { return true }

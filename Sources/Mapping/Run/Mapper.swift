@@ -18,7 +18,16 @@ package final class Mapper {
     /// What the last record became; empty when its mapping passes it over.
     package private(set) var events: [MappedEvent] = []
 
-    package init() {
+    private let bodyBytes: Int
+    /// Bodies of one record together, in bodies of the largest size.
+    private static let mostBodies = 16
+    /// A buffer that one record made larger than this is not kept for the next.
+    private static let keptBytes = 4 << 20
+
+    /// - Parameter bodyBytes: where writing a body is given up; well above what may be sent, so that a body a little too large
+    ///   can still be named with its size.
+    package init(bodyBytes: Int = 8 << 20) {
+        self.bodyBytes = bodyBytes
         slots.initialize(repeating: nil)
         events.reserveCapacity(16)
     }
@@ -32,7 +41,7 @@ package final class Mapper {
     package func map(_ record: DomainRecord, by plan: MappingPlan) throws(MappingFailure) {
         events.removeAll(keepingCapacity: true)
         traceparent = nil
-        writer.reset()
+        if writer.bytes.capacity > Self.keptBytes { writer = JSONWriter(reserving: 4096) } else { writer.reset() }
         do throws(MappingFailure) {
             let (value, isFramed) = try unframed(record.value, plan)
             let root = try parse(value, with: parser, isFramed ? "behind the Confluent frame: not JSON" : "not JSON")
@@ -68,7 +77,11 @@ package final class Mapper {
 
     private func run(_ record: OpenedRecord, _ plan: MappingPlan) throws(MappingFailure) {
         guard let event = plan.find(record) else {
-            if plan.ignoresUnknown || plan.ignore.contains(where: { $0.matches(record.type) }) { return }
+            if plan.ignoresUnknown
+                || plan.ignore.contains(where: { $0.matches(record.type) || $0.matches(record.shortType) })
+            {
+                return
+            }
             throw MappingFailure(
                 "event type \"\(printable(record.type))\" has no mapping; map it, or put it under ignore")
         }
@@ -79,7 +92,8 @@ package final class Mapper {
                 empty(plan.slotCount)
                 if let payload = record.payload { output.payloadPaths.walk(payload, into: slots) }
                 if let root = record.root { output.rootPaths.walk(root, into: slots) }
-                let values = FoundValues(record: record.record, slots: slots)
+                let values = FoundValues(
+                    record: record.record, slots: slots, mostBytes: writer.bytes.count + bodyBytes)
                 guard output.conditions.allSatisfy({ values.hold($0) }) else { continue }
                 switch output.content {
                 case .fields(let head, let fields):
@@ -87,7 +101,7 @@ package final class Mapper {
                     try values.write(fields, to: &writer, &scratch)
                     endBody(head.webhookType, begin, audience)
                 case .plugin(let plugin):
-                    try emit(from: plugin, position, record, audience, created)
+                    try emit(from: plugin, record, audience, created)
                 }
             }
         } catch {
@@ -96,7 +110,7 @@ package final class Mapper {
     }
 
     private func emit(
-        from plugin: any MappingPlugin, _ position: Int, _ record: OpenedRecord, _ audience: MappedEvent.Audience,
+        from plugin: any MappingPlugin, _ record: OpenedRecord, _ audience: MappedEvent.Audience,
         _ created: Timestamp
     ) throws(MappingFailure) {
         var count = 0
@@ -104,11 +118,13 @@ package final class Mapper {
             guard plugin.webhookTypes.contains(type) else {
                 preconditionFailure("plugin \(plugin.name) does not declare \(type)")
             }
-            // Positions in a list are below 1000: no other output of this record has this index.
-            let begin = try beginBody(MappingPlan.BodyHead(type), position + 1000 * count, record, created)
+            let begin = try beginBody(MappingPlan.BodyHead(type), count, record, created)
             try members(&writer)
             endBody(type, begin, audience)
             count += 1
+            guard writer.bytes.count <= Self.mostBodies * bodyBytes else {
+                throw MappingFailure("the plugin writes far more than is allowed", reason: .tooLarge)
+            }
         }
     }
 
@@ -117,7 +133,13 @@ package final class Mapper {
     private func audience(of record: OpenedRecord, _ plan: MappingPlan) throws(MappingFailure) -> MappedEvent.Audience {
         guard case .account(let place, let name) = plan.audience else { return .everyone }
         guard let account = record.account.textBytes, account.count > 0 else {
-            let attribute = record.isCloudEvent ? "attribute \(String(decoding: name, as: UTF8.self)) or " : ""
+            guard record.account.isNothing || record.account.textBytes?.count == 0 else {
+                throw MappingFailure(
+                    "the account at \(place.text): expected a string, came \(record.account.kindName)",
+                    reason: .noAudience)
+            }
+            let attribute =
+                record.isCloudEvent && !name.isEmpty ? "attribute \(String(decoding: name, as: UTF8.self)) or " : ""
             throw MappingFailure(
                 "no account at \(attribute)\(place.text), so nobody may hear of it; set it, or the mapping's audience to "
                     + "\"everyone\"", reason: .noAudience)
@@ -213,14 +235,22 @@ package final class Mapper {
     }
 }
 
+extension OpenedRecord {
+    /// The type without a CloudEvent's reverse-DNS prefix.
+    fileprivate var shortType: UnsafeRawBufferPointer {
+        guard isCloudEvent, let point = type.lastIndex(of: UInt8(ascii: ".")) else { return type }
+        return UnsafeRawBufferPointer(rebasing: type[(point + 1)...])
+    }
+}
+
 extension MappingPlan {
     /// A CloudEvents type may be written with a reverse-DNS prefix, and like the webhook type it becomes.
     fileprivate func find(_ record: OpenedRecord) -> DomainEvent? {
         let type = record.type
         if let exact = events.first(where: { type.elementsEqual($0.type) }) { return exact }
         guard record.isCloudEvent else { return nil }
-        let last = UnsafeRawBufferPointer(rebasing: type[((type.lastIndex(of: UInt8(ascii: ".")) ?? -1) + 1)...])
-        if let found = events.first(where: { last.elementsEqual($0.type) }) { return found }
+        let short = record.shortType
+        if let found = events.first(where: { short.elementsEqual($0.type) }) { return found }
         return events.first { event in
             guard event.outputs.count == 1, case .fields(let head, _) = event.outputs[0].content else { return false }
             let name = head.webhookType.utf8
@@ -230,10 +260,14 @@ extension MappingPlan {
     }
 }
 
-/// Event types come from records: what is not plain ASCII is not repeated in an error's text.
+/// Event types come from records, and a place that is wrong could name a person's address: what does not look like a type's
+/// name is not repeated.
 private func printable(_ name: UnsafeRawBufferPointer) -> String {
     String(
-        decoding: name.prefix(64).map {
-            $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") ? $0 : UInt8(ascii: "?")
+        decoding: name.prefix(64).map { byte in
+            let isPlain =
+                byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
+                || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") || "._:/-".utf8.contains(byte)
+            return isPlain ? byte : UInt8(ascii: "?")
         }, as: UTF8.self)
 }

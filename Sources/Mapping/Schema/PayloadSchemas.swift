@@ -15,7 +15,8 @@ package struct PayloadSchemas: Sendable {
         do {
             return try JSONParser(maxDepth: 32).parse(text) { root in
                 guard let data = root["properties"]?["data"] else { return "has no properties.data" }
-                byType[type] = SchemaNode(data, in: root, depth: 0)
+                var budget = SchemaNode.mostNodes
+                byType[type] = SchemaNode(data, in: root, depth: 0, &budget)
                 return nil
             }
         } catch {
@@ -45,19 +46,22 @@ struct SchemaNode: Sendable {
     let shape: SchemaShape
 
     private static let deepest = 16
+    /// What is beyond is not checked: a schema that refers to itself has no end.
+    static let mostNodes = 4096
 
     /// - Parameter root: where local references are looked up.
-    init(_ node: JSONValue, in root: JSONValue, depth: Int) {
-        if depth < Self.deepest, let reference = node["$ref"]?.string, reference.hasPrefix("#"),
+    init(_ node: JSONValue, in root: JSONValue, depth: Int, _ budget: inout Int) {
+        budget -= 1
+        if budget > 0, depth < Self.deepest, let reference = node["$ref"]?.string, reference.hasPrefix("#"),
             let target = JSONPointer(String(reference.dropFirst()))?.find(in: root)
         {
-            self.init(target, in: root, depth: depth + 1)
+            self.init(target, in: root, depth: depth + 1, &budget)
             return
         }
-        self.init(plain: node, in: root, depth: depth)
+        self.init(plain: node, in: root, depth: depth, &budget)
     }
 
-    private init(plain node: JSONValue, in root: JSONValue, depth: Int) {
+    private init(plain node: JSONValue, in root: JSONValue, depth: Int, _ budget: inout Int) {
         types = Set(node["type"]?.string.map { [$0] } ?? node["type"]?.stringArray ?? [])
         let allowed = node["const"].map { [$0] } ?? node["enum"]?.elements ?? []
         values = allowed.map { value in
@@ -65,16 +69,17 @@ struct SchemaNode: Sendable {
             writer.value(value)
             return writer.bytes
         }
-        if depth < Self.deepest, let members = node["properties"] {
+        if budget > 0, depth < Self.deepest, let members = node["properties"] {
             var properties: [String: SchemaNode] = [:]
             members.forEachMember { key, value in
-                properties[String(decoding: key, as: UTF8.self)] = SchemaNode(value, in: root, depth: depth + 1)
+                properties[String(decoding: key, as: UTF8.self)] = SchemaNode(
+                    value, in: root, depth: depth + 1, &budget)
             }
             shape = .object(
                 properties: properties, required: node["required"]?.stringArray ?? [],
                 isOpen: node["additionalProperties"]?.bool != false)
-        } else if types.contains("array") {
-            shape = .array(node["items"].map { SchemaNode($0, in: root, depth: depth + 1) })
+        } else if budget > 0, types.contains("array") {
+            shape = .array(node["items"].map { SchemaNode($0, in: root, depth: depth + 1, &budget) })
         } else {
             shape = .scalar
         }

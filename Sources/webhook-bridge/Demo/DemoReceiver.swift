@@ -1,13 +1,13 @@
 // A subscriber of the demo: verifies what it gets and answers always the same.
 internal import HTTPServer
-internal import Synchronization
+internal import Runtime
 
 final class DemoReceiver: Sendable {
     private let server: HTTPServer
     private let state: SharedState
 
     private final class SharedState: Sendable {
-        let fields = Mutex((secret: "", verified: 0, faults: 0))
+        let fields = Guarded((secret: "", verified: 0, faults: 0))
     }
 
     init(status: Int) throws(Exit) {

@@ -7,7 +7,6 @@ internal import JSON
 internal import Kafka
 internal import Registry
 internal import Runtime
-internal import Synchronization
 
 final class DemoStage {
     private let bridge: Bridge
@@ -158,7 +157,7 @@ final class DemoStage {
 
 /// An answer that arrives on another thread.
 private final class AnswerBox: Sendable {
-    private let box = Mutex<CommandOutcome?>(nil)
+    private let box = Guarded<CommandOutcome?>(nil)
     var value: CommandOutcome? { box.withLock { $0 } }
     func put(_ outcome: CommandOutcome) { box.withLock { $0 = outcome } }
 }
