@@ -31,31 +31,28 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         let days = floorDivide(seconds, 86400)
         let ofDay = Int(seconds - days * 86400)
         let (year, month, day) = civil(fromDays: days)
-        // Two digits at a time: this is written twice for every event.
-        func pair(_ value: Int, _ bytes: inout [UInt8]) {
-            let tens = value / 10
-            bytes.append(UInt8(truncatingIfNeeded: 48 + tens))
-            bytes.append(UInt8(truncatingIfNeeded: 48 + value - tens * 10))
+        // Into room of its own and then at once: this is written three times for every event.
+        withUnsafeTemporaryAllocation(byteCount: 24, alignment: 1) { text in
+            func pair(_ value: Int, at position: Int, before separator: Unicode.Scalar) {
+                let tens = value / 10
+                text[position] = UInt8(truncatingIfNeeded: 48 + tens)
+                text[position + 1] = UInt8(truncatingIfNeeded: 48 + value - tens * 10)
+                text[position + 2] = UInt8(ascii: separator)
+            }
+            pair(year / 100, at: 0, before: "-")
+            pair(year % 100, at: 2, before: "-")
+            pair(month, at: 5, before: "-")
+            pair(day, at: 8, before: "T")
+            pair(ofDay / 3600, at: 11, before: ":")
+            pair(ofDay / 60 % 60, at: 14, before: ":")
+            pair(ofDay % 60, at: 17, before: fraction ? "." : "Z")
+            if fraction {
+                let rest = Int(clamped - seconds * 1000)
+                text[20] = UInt8(truncatingIfNeeded: 48 + rest / 100)
+                pair(rest % 100, at: 21, before: "Z")
+            }
+            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[..<(fraction ? 24 : 20)]))
         }
-        pair(year / 100, &bytes)
-        pair(year % 100, &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        pair(month, &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        pair(day, &bytes)
-        bytes.append(UInt8(ascii: "T"))
-        pair(ofDay / 3600, &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        pair(ofDay / 60 % 60, &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        pair(ofDay % 60, &bytes)
-        if fraction {
-            let rest = Int(clamped - seconds * 1000)
-            bytes.append(UInt8(ascii: "."))
-            bytes.append(UInt8(truncatingIfNeeded: 48 + rest / 100))
-            pair(rest % 100, &bytes)
-        }
-        bytes.append(UInt8(ascii: "Z"))
     }
 
     /// Reads an RFC 3339 time with any offset; digits of the fraction beyond the third are dropped.

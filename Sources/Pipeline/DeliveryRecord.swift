@@ -39,39 +39,22 @@ extension Delivery {
     /// - Parameter extra: how many more the caller will add.
     package func headers(extra: Int = 0) -> KafkaHeaders {
         let headers = KafkaHeaders(capacity: 15 + extra)
-        withUnsafeTemporaryText { text in
-            headers.add("event-id", text(event.append))
-            headers.add("event-type", eventType)
-            headers.add("webhook-id", text(webhook.append))
-            headers.add("account-id", text(account.append))
-            headers.add("delivery-id", text(id.append))
-            headers.add("generation", String(generation))
-            headers.add("purpose", purpose.rawValue)
-            headers.add("attempt", String(attempt))
-            headers.add("origin", origin)
-            if let firstAttemptAt {
-                headers.add("first-attempt-at", text { firstAttemptAt.appendRFC3339(to: &$0, fraction: true) })
-            }
-            if let dueAt { headers.add("due-at", text { dueAt.appendRFC3339(to: &$0, fraction: true) }) }
-            if let lastError { headers.add("last-error", lastError) }
-            if let traceparent { headers.add("traceparent", traceparent) }
-            if parks > 0 { headers.add("parks", String(parks)) }
-            if let deferredAt {
-                headers.add("deferred-at", text { deferredAt.appendRFC3339(to: &$0, fraction: true) })
-            }
-        }
+        event.withText { headers.add("event-id", $0) }
+        headers.add("event-type", eventType)
+        webhook.withText { headers.add("webhook-id", $0) }
+        account.withText { headers.add("account-id", $0) }
+        id.withText { headers.add("delivery-id", $0) }
+        headers.add("generation", String(generation))
+        headers.add("purpose", purpose.rawValue)
+        headers.add("attempt", String(attempt))
+        headers.add("origin", origin)
+        if let firstAttemptAt { headers.add("first-attempt-at", firstAttemptAt.description) }
+        if let dueAt { headers.add("due-at", dueAt.description) }
+        if let lastError { headers.add("last-error", lastError) }
+        if let traceparent { headers.add("traceparent", traceparent) }
+        if parks > 0 { headers.add("parks", String(parks)) }
+        if let deferredAt { headers.add("deferred-at", deferredAt.description) }
         return headers
-    }
-}
-
-/// Lends one buffer to a run of text forms, so that each id does not allocate its own.
-private func withUnsafeTemporaryText(_ body: (((inout [UInt8]) -> Void) -> [UInt8]) -> Void) {
-    var room: [UInt8] = []
-    room.reserveCapacity(32)
-    body { write in
-        room.removeAll(keepingCapacity: true)
-        write(&room)
-        return room
     }
 }
 

@@ -13,6 +13,7 @@ package final class TranslateStage: StageHandler {
     private let deliveries: KafkaProducer.Topic
     private let deadLetters: DeadLetters
     private var headers: [RecordHeader] = []
+    private var key: [UInt8] = []
     private let passedOver = Metrics.counter("records_passed_over_total", "Domain records that no mapping wants")
     private let tombstones = Metrics.counter("records_without_value_total", "Domain records without a value")
 
@@ -65,7 +66,8 @@ package final class TranslateStage: StageHandler {
             value: value, headers: headers)
         do throws(Translator.Refusal) {
             let outcome = try translator.translate(domainRecord, key: message.key) { delivery, body in
-                let key = Array(delivery.webhook.description.utf8)
+                key.removeAll(keepingCapacity: true)
+                delivery.webhook.append(to: &key)
                 loop.produce(
                     deliveries, partition: Murmur2.partition(key, of: topics.shards), key: key, value: body,
                     headers: delivery.headers(), for: record)

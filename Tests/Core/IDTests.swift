@@ -2,6 +2,21 @@ import Core
 import Testing
 
 @Suite struct IDTests {
+    /// Eight digits are read at once: whatever stands at any place must count.
+    @Test func everyByteAtEveryPlaceIsJudged() {
+        let text = Array("evt_0123456789abcdef00ff9a5c".utf8)
+        for position in 4..<text.count {
+            for byte in UInt8.min...UInt8.max {
+                var changed = text
+                changed[position] = byte
+                let id = changed.withUnsafeBytes { EventID($0) }
+                let isDigit = (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+                #expect((id != nil) == isDigit, "byte \(byte) at \(position)")
+                if let id { #expect(Array(id.description.utf8) == changed) }
+            }
+        }
+    }
+
     @Test func textFormsRoundTrip() {
         let id = WebhookID(bytes: (0..<12).map { UInt8($0 * 20) })
         #expect(id.description == "wh_0014283c5064788ca0b4c8dc")

@@ -1,8 +1,8 @@
 // Kafka's default hash of a key, so that any Kafka client that partitions by key agrees with us.
 
-package enum Murmur2 {
+public enum Murmur2 {
     /// The 32-bit murmur2 of Kafka's Java client (seed 0x9747b28c).
-    @inlinable package static func hash(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+    @inlinable public static func hash(_ bytes: UnsafeRawBufferPointer) -> Int32 {
         let multiplier: UInt32 = 0x5bd1_e995
         let length = bytes.count
         var hash: UInt32 = 0x9747_b28c ^ UInt32(truncatingIfNeeded: length)
@@ -29,22 +29,19 @@ package enum Murmur2 {
         return Int32(bitPattern: hash)
     }
 
-    @inlinable package static func partition(_ key: [UInt8], of count: Int) -> Int32 {
+    @inlinable public static func partition(_ key: [UInt8], of count: Int) -> Int32 {
         key.withUnsafeBytes { partition($0, of: count) }
     }
 
     /// The partition of a key, as the Java client's default partitioner chooses it.
-    @inlinable package static func partition(_ key: UnsafeRawBufferPointer, of count: Int) -> Int32 {
+    @inlinable public static func partition(_ key: UnsafeRawBufferPointer, of count: Int) -> Int32 {
         Int32(Int(hash(key) & 0x7fff_ffff) % count)
     }
 }
 
 extension ID {
     /// The shard of whatever is keyed by this id: `murmur2(text) mod shards`.
-    @inlinable package func shard(of shards: Int) -> Int32 {
-        var text: [UInt8] = []
-        text.reserveCapacity(Self.textLength)
-        append(to: &text)
-        return text.withUnsafeBytes { Murmur2.partition($0, of: shards) }
+    @inlinable public func shard(of shards: Int) -> Int32 {
+        withText { Murmur2.partition($0, of: shards) }
     }
 }
