@@ -29,6 +29,10 @@ def world(tmp_path_factory):
     assert head in text
     (mappings / "outbox.json5").write_text(
         text.replace(head, f'topic: "{OUTBOX}", envelope: "debezium-outbox", created: "header:occurredAt",'))
+    # A plugin, and an audience of everyone, which no shipped mapping has.
+    (mappings / "classes.json5").write_text("""
+        { topic: "learnault.classes", type: "/type", id: "/id", created: "/at", audience: "everyone",
+          events: { Graded: { plugin: "graded-batch" } } }""")
     world = World(directory, mappings=str(mappings))
     try:
         world.run()
@@ -116,3 +120,21 @@ def test_an_envelope_that_is_broken_is_a_dead_letter_that_says_how(world, accoun
     assert re.match(r"learnault\.modules\.json5: the CloudEvents attribute at source is missing", letter.headers["message"])
     assert letter.headers["source.ce_id"] == headers["ce_id"] and letter.headers["source-key"] == "entity"
     assert letter.value == json.dumps(value).encode()
+
+
+def test_a_plugin_makes_an_event_for_each_learner_and_everyone_hears_of_it(world, account):
+    other = world.account()
+    for each, path in [(account, "/class"), (other, "/other-class")]:
+        each.register(world.receiver.url(path), "module.completed", "module.failed")
+    own_id = f"class-{account.id}"
+    world.backend.put("learnault.classes", {
+        "type": "Graded", "id": own_id, "at": "2024-01-15T10:30:00Z", "payload": {
+            "module": {"id": "mod_456", "title": "Understanding Stablecoins"}, "completedAt": "2024-01-15T10:30:00Z",
+            "results": [{"userId": "usr_1", "score": 92}, {"userId": "usr_2", "score": 41, "reason": "below 70"}]}})
+    wanted = {event_id("learnault.classes", own_id, "module.completed", index=0),
+              event_id("learnault.classes", own_id, "module.failed", index=1)}
+    for path in ["/class", "/other-class"]:
+        until(lambda: world.receiver.accepted_ids(path) == wanted, 15, lambda: f"{wanted} at {path}\n{world.dump('dead-letters')}")
+        for delivery in world.receiver.at(path):
+            body = json.loads(delivery.body)
+            assert faults(body["type"], body) == []

@@ -156,3 +156,19 @@ def test_a_new_file_brings_its_topic(world, account):
         under_way(world, "/stream", seen + 100)
     assert_each_once(world, "/stream", stream)
     assert world.receiver.accepted_ids("/orders") == {before, after}
+
+
+def test_a_file_that_goes_and_comes_back_loses_nothing(world, account, file):
+    """Found by review: what came between the reload and the rebalance was taken for done."""
+    account.register(world.receiver.url("/back"), "module.completed")
+    with Stream(world, account) as stream:
+        under_way(world, "/back", 50)
+        file.unlink()
+        reload(world, "mappings were taken up")
+        sent = len(stream.ids)
+        until(lambda: len(stream.ids) >= sent + 100, 30, "records that no mapping reads")
+        file.write_text(world.original)
+        reload(world, "mappings were taken up")
+        under_way(world, "/back", sent + 100)
+    until(lambda: set(stream.ids) <= world.receiver.accepted_ids("/back"), 60,
+          lambda: f"{len(set(stream.ids) - world.receiver.accepted_ids('/back'))} missing")
