@@ -13,6 +13,7 @@ final class FrontDoor: Sendable {
     private let settings: Settings
     private let ops: OpsServer
     private let open = Mutex(Open())
+    private let processMetrics = ProcessMetrics.collect()
 
     private struct Open {
         var api: APIServer?
@@ -98,5 +99,6 @@ final class FrontDoor: Sendable {
     func close() {
         closeAPI()
         ops.stop()
+        processMetrics.cancel()
     }
 }

@@ -1,12 +1,18 @@
 // What a stage's loop says of itself to other threads: readiness, metrics, the watchdog.
+internal import Runtime
 internal import Synchronization
 
 /// How a stage's loop is doing, for readiness and metrics. Any thread.
 package final class StageStatus: Sendable {
     package let role: String
     private let flags = Mutex((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0, hasEnded: false))
+    private let figures = Guarded(StageFigures())
+    private let metrics: MetricsCollection
 
-    package init(role: String) { self.role = role }
+    package init(role: String) {
+        self.role = role
+        metrics = StageFigures.collect(figures, role: role)
+    }
 
     /// Whether the group has answered at least once; an empty assignment counts.
     package var hasAssignment: Bool { flags.withLock { $0.assigned } }
@@ -31,5 +37,10 @@ package final class StageStatus: Sendable {
         }
     }
 
-    func ended() { flags.withLock { $0.hasEnded = true } }
+    func publish(_ current: StageFigures) { figures.withLock { $0 = current } }
+
+    func ended() {
+        flags.withLock { $0.hasEnded = true }
+        metrics.cancel()
+    }
 }
