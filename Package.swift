@@ -88,6 +88,7 @@ let package = Package(
 
         // Tests mirror Sources
         tests("Core", ["Core"]),
+        tests("Runtime", ["Runtime"]),
         tests("JSON", ["JSON"]),
         tests("Mapping", ["Mapping", "JSON", "Core", "Crypto"]),
         tests("Crypto", ["Crypto"]),

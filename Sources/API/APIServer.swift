@@ -50,7 +50,7 @@ package final class APIServer: Sendable {
         RouteTable(routes: [
             Route(.post, "/v1/webhooks", webhooks.create),
             Route(.get, "/v1/webhooks", webhooks.list),
-            Route(.get, "/v1/webhooks/:webhookId", webhooks.get),
+            Route(.get, "/v1/webhooks/:webhookId", logs.webhook),
             Route(.patch, "/v1/webhooks/:webhookId", webhooks.update),
             Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
             Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),

@@ -29,15 +29,6 @@ struct WebhookHandlers: Sendable {
             })
     }
 
-    func get(_ call: APICall) {
-        do throws(APIError) {
-            let webhook = try webhook(of: call)
-            call.respond(.data(200) { $0.webhook(webhook) })
-        } catch {
-            call.respond(error)
-        }
-    }
-
     /// The webhook the path names, if it is the caller's.
     func webhook(of call: APICall) throws(APIError) -> Webhook {
         guard let id = call.parameters["webhookId"].flatMap({ WebhookID($0) }),

@@ -5,7 +5,8 @@ internal import JSON
 
 extension JSONWriter {
     /// A webhook in list, get and patch.
-    mutating func webhook(_ webhook: Webhook) {
+    /// - Parameter more: members that follow its own.
+    mutating func webhook(_ webhook: Webhook, _ more: (inout JSONWriter) -> Void = { _ in }) {
         object { json in
             json.field("id", webhook.id.description)
             json.field("url", webhook.url)
@@ -19,6 +20,7 @@ extension JSONWriter {
                 json.field("disabledReason", disabled.reason)
                 json.field("disabledAt", disabled.at.secondsText)
             }
+            more(&json)
         }
     }
 

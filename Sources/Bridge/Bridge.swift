@@ -62,6 +62,7 @@ package final class Bridge: Sendable {
     private let feed: RegistryFeed
     private let state = Guarded(State())
     private let pauseEvent = EventFD()
+    private let mappingMetrics = MappingMetrics()
 
     private struct State {
         var reachedBroker = false
@@ -80,6 +81,7 @@ package final class Bridge: Sendable {
         planner = TopicPlanner(configuration.settings)
         kafka = KafkaConfiguration(configuration.settings.kafka.pairs)
         feed = RegistryFeed(view: view, topics: planner.topics)
+        mappingMetrics.files.set(configuration.plans.current.count)
     }
 
     // MARK: Starting
@@ -170,6 +172,7 @@ package final class Bridge: Sendable {
     package func reloadMappings() {
         let loaded = MappingFolder.load(configuration.settings)
         guard loaded.faults.isEmpty else {
+            mappingMetrics.refused.add()
             for fault in loaded.faults {
                 Log.error("mapping file has a fault", .path(fault.file), .key(fault.key), .reason(fault.cause))
             }
@@ -181,6 +184,8 @@ package final class Bridge: Sendable {
             Log.warning("no payload schemas; the mappings were not checked", .path(configuration.settings.schemasFolder))
         }
         configuration.plans.replace(with: loaded.plans)
+        mappingMetrics.taken.add()
+        mappingMetrics.files.set(loaded.plans.count)
         Log.info("mappings were taken up", .count(loaded.plans.count))
     }
 

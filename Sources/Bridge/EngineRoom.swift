@@ -9,6 +9,7 @@ final class EngineRoom: Sendable {
     let results: Inbox<HTTPResult>
     let engine: HTTPEngine
     let policy: AddressPolicy
+    private let metrics: MetricsCollection
 
     init(settings: Settings, ownListeners: Set<AddressPolicy.Listener>) throws(BridgeFault) {
         results = Inbox(wake: wake)
@@ -26,9 +27,13 @@ final class EngineRoom: Sendable {
         } catch {
             throw .engine("the HTTP engine cannot start: \(error)")
         }
+        metrics = Metrics.collect { [weak engine] page in engine?.counters.write(to: &page) }
     }
 
-    func stop() { engine.stop() }
+    func stop() {
+        metrics.cancel()
+        engine.stop()
+    }
 }
 
 extension AddressPolicy {

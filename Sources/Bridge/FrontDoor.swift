@@ -12,6 +12,7 @@ final class FrontDoor: Sendable {
     private let settings: Settings
     private let ops: OpsServer
     private let open = Guarded(Open())
+    private let processMetrics = ProcessMetrics.collect()
 
     private struct Open {
         var api: APIServer?
@@ -106,5 +107,6 @@ final class FrontDoor: Sendable {
     func close() {
         closeAPI()
         ops.stop()
+        processMetrics.cancel()
     }
 }

@@ -71,6 +71,7 @@ extension DeliverStage {
         _ delivery: Delivery, _ record: RecordReference, _ lane: WebhookLane, _ attempt: DeliveryOutput.Attempt,
         _ now: UInt64, _ loop: StageLoop
     ) {
+        counters.attempts.count(attempt.outcome, microseconds: attempt.microseconds)
         if Log.isEnabled(.debug) {
             Log.debug(
                 "attempt", .webhook(delivery.webhook.description), .event(delivery.event.description),

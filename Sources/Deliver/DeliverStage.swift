@@ -48,6 +48,7 @@ package final class DeliverStage: StageHandler {
     var revokedAt: UInt64 = 0
     private var lastSweep: UInt64 = 0
     let counters = DeliverCounters()
+    let census = LaneCensus()
 
     /// - Parameter results: the inbox the engine's results come through; its wake is the loop's.
     package init(
@@ -236,6 +237,7 @@ package final class DeliverStage: StageHandler {
         submit(loop)
         let rotation = isDraining ? nil : rotate(now, loop)
         sweep(now)
+        if now >= census.due { takeCensus(now) }
         let brake = intakes.contains { $0.brake != nil } ? now + 10_000_000 : UInt64.max
         let next = min(timers.next ?? .max, rotation ?? .max, brake)
         return next == .max ? nil : next
@@ -250,13 +252,4 @@ package final class DeliverStage: StageHandler {
             lanes[lane.id] = nil
         }
     }
-}
-
-/// What the stage counts beside the attempts.
-struct DeliverCounters {
-    let deferred = Metrics.counter("deferred_total", "Deliveries moved to the deferred topic.")
-    let rotated = Metrics.counter(
-        "deferred_rotated_total", "Deferred deliveries moved to the tail again for a waiting neighbour.")
-    let parked = Metrics.counter("parked_total", "Deliveries sent round through retries by an open circuit.")
-    let dropped = Metrics.counter("dropped_total", "Deliveries of deleted webhooks, dropped.")
 }

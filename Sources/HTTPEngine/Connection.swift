@@ -29,6 +29,7 @@ final class Connection {
         self.key = key
     }
 
+    var isOpening: Bool { phase == .connecting || phase == .handshaking }
     var isSent: Bool { unsentStart == unsent.count }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {

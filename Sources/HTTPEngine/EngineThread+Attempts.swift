@@ -55,7 +55,10 @@ extension EngineThread {
 
     func resolved(_ answer: Resolver.Answer) {
         cache.keep(answer.resolution, for: answer.name, seconds: answer.seconds, now: now)
-        for index in waitingForName.removeValue(forKey: answer.name) ?? [] { use(answer.resolution, attempts[index]) }
+        // None when the name's second family answers after the first one was enough.
+        guard let waiting = waitingForName.removeValue(forKey: answer.name) else { return }
+        counters.count(answer.resolution)
+        for index in waiting { use(answer.resolution, attempts[index]) }
     }
 
     private func use(_ resolution: Resolution, _ attempt: Attempt) {

@@ -65,6 +65,7 @@ extension EngineThread {
     /// Writes the one request of the connection's attempt.
     func send(_ connection: Connection) {
         guard let attempt = connection.attempt, let request = attempt.request else { return }
+        if connection.isOpening { counters.connectionsOpening -= 1 }
         connection.phase = .exchanging
         attempt.phase = .exchanging
         connection.reader = ResponseReader()
@@ -191,6 +192,7 @@ extension EngineThread {
     }
 
     func drop(_ connection: Connection) {
+        if connection.isOpening { counters.connectionsOpening -= 1 }
         connections[connection.slot] = nil
         connection.close()
         giveBack(connection.slot)

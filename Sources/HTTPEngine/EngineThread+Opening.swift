@@ -81,6 +81,7 @@ extension EngineThread {
             connection.attempt = attempt
             attempt.racers.append(connection)
             counters.connects += 1
+            counters.connectionsOpening += 1
         }
         return true
     }

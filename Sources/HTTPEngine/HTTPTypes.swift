@@ -102,6 +102,8 @@ package enum HTTPEngineFault: Error, Equatable {
 package struct HTTPEngineCounters: Equatable, Sendable {
     package var connectionsOpen = 0
     package var connectionsIdle = 0
+    /// Being connected or shaking hands; among the open ones.
+    package var connectionsOpening = 0
     /// Requests without a result yet.
     package var inFlight = 0
     package var connects = 0
@@ -109,6 +111,10 @@ package struct HTTPEngineCounters: Equatable, Sendable {
     package var tlsHandshakes = 0
     package var tlsResumptions = 0
     package var dnsQueries = 0
+    package var dnsFound = 0
+    package var dnsNotFound = 0
+    package var dnsFailed = 0
+    package var dnsTimeouts = 0
     package var dnsCacheHits = 0
     package var addressesDenied = 0
 
@@ -117,13 +123,28 @@ package struct HTTPEngineCounters: Equatable, Sendable {
     mutating func add(_ other: HTTPEngineCounters) {
         connectionsOpen += other.connectionsOpen
         connectionsIdle += other.connectionsIdle
+        connectionsOpening += other.connectionsOpening
         inFlight += other.inFlight
         connects += other.connects
         reuses += other.reuses
         tlsHandshakes += other.tlsHandshakes
         tlsResumptions += other.tlsResumptions
         dnsQueries += other.dnsQueries
+        dnsFound += other.dnsFound
+        dnsNotFound += other.dnsNotFound
+        dnsFailed += other.dnsFailed
+        dnsTimeouts += other.dnsTimeouts
         dnsCacheHits += other.dnsCacheHits
         addressesDenied += other.addressesDenied
+    }
+
+    /// One look-up came to its end.
+    mutating func count(_ resolution: Resolution) {
+        switch resolution {
+        case .addresses: dnsFound += 1
+        case .failed(.dnsNotFound): dnsNotFound += 1
+        case .failed(.dnsTimeout): dnsTimeouts += 1
+        case .failed: dnsFailed += 1
+        }
     }
 }

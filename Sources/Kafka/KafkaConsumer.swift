@@ -224,6 +224,9 @@ package final class KafkaConsumer {
         return status == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
     }
 
+    /// Records of the partition that are here and not read yet.
+    package func fetched(of partition: KafkaPartition) -> Int { Int(rd_kafka_queue_length(partition.queue)) }
+
     /// Says which partitions are being read, so that fetching goes on when little of them waits.
     package func noteBacklog(of reading: some Sequence<KafkaPartition>) {
         gate.note(queued: reading.reduce(0) { $0 + Int(rd_kafka_queue_length($1.queue)) })

@@ -19,6 +19,8 @@ package final class KafkaProducer {
 
     /// Records taken and not yet acknowledged.
     package private(set) var unacknowledged = 0
+    /// Records taken so far.
+    package private(set) var taken = 0
     /// Produces the broker refused so far; each was tried again.
     package private(set) var refusals = 0
 
@@ -119,6 +121,7 @@ package final class KafkaProducer {
         _ raw: OpaquePointer?, _ token: UInt64
     ) {
         unacknowledged += 1
+        taken += 1
         var error: KafkaError?
         // Behind others that wait it waits too: nothing overtakes what came before it.
         if waiting.isEmpty {

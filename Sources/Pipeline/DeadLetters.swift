@@ -1,11 +1,18 @@
 // What is given up becomes a dead letter with everything needed to see why and to send it again.
 package import Core
 package import Kafka
+internal import Runtime
 
 package struct DeadLetters {
     private let topic: KafkaProducer.Topic
     private let shards: Int
     private let largest: Int
+    private let written = Self.counters
+
+    private static let counters = Dictionary(
+        uniqueKeysWithValues: DeadLetterReason.allCases.map { reason in
+            (reason, Metrics.counter("dead_letters_total", "Dead letters written.", ["reason": reason.rawValue]))
+        })
 
     /// - Parameter largest: bytes of the largest record kept whole; `limits.payloadBytes`.
     package init(_ topics: Topics, _ producer: KafkaProducer, largest: Int = 1_048_576) {
@@ -18,6 +25,7 @@ package struct DeadLetters {
     package func write(
         _ delivery: Delivery, reason: DeadLetterReason, message: String, for record: RecordReference, _ loop: StageLoop
     ) {
+        written[reason]?.add()
         let headers = delivery.headers(extra: 2)
         headers.add("reason", reason.rawValue)
         headers.add("message", message)
@@ -49,6 +57,7 @@ package struct DeadLetters {
         _ message: borrowing KafkaMessage, reason: DeadLetterReason, message cause: String, event: EventID? = nil,
         for record: RecordReference, _ loop: StageLoop
     ) {
+        written[reason]?.add()
         let headers = KafkaHeaders(capacity: 16)
         let source = message.topic
         headers.add("reason", reason.rawValue)

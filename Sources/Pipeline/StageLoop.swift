@@ -94,6 +94,8 @@ package final class StageLoop {
     private var lastStore: UInt64 = 0
     /// Whether the last round left a partition unread on purpose.
     private var isHoldingBack = false
+    private var recordsIn = 0
+    private var nextFigures: UInt64 = 0
 
     private static let recordsPerRound = 256
     private static let idleMilliseconds = 100
@@ -183,6 +185,8 @@ package final class StageLoop {
             let settled = settleAcknowledged()
             storeOffsets(force: false)
             status.turned(at: now, records: read)
+            recordsIn += read
+            if now >= nextFigures { publishFigures(now) }
             if read == 0 {
                 // A partition that was full may have room now, and its queue does not ring twice.
                 if settled == 0 || !isHoldingBack { sleep(until: next) }
@@ -289,6 +293,25 @@ package final class StageLoop {
             offsets.append((partition.kafka, partition.ledger.watermark))
         }
         consumer.store(offsets)
+    }
+
+    private func publishFigures(_ now: UInt64) {
+        nextFigures = now + StageFigures.interval
+        status.publish(
+            StageFigures(
+                places: partitions.map { partition in
+                    StageFigures.Place(
+                        topic: partition.topic, partition: partition.number, lag: lag(of: partition),
+                        unfinished: partition.ledger.unfinished)
+                }, recordsIn: recordsIn, recordsOut: producer.taken, produceRetries: producer.refusals,
+                unacknowledged: producer.unacknowledged))
+    }
+
+    /// Before a first record was read nobody knows where the partition starts: what is fetched counts.
+    private func lag(of partition: StagePartition) -> Int64? {
+        guard let end = consumer.logEnd(of: partition.kafka) else { return nil }
+        guard partition.ledger.hasBegun else { return Int64(consumer.fetched(of: partition.kafka)) }
+        return max(0, end - max(partition.storedOffset, partition.ledger.watermark))
     }
 
     /// Lets what is under way come to its end, without taking on more.

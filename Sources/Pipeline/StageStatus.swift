@@ -5,8 +5,13 @@ internal import Runtime
 package final class StageStatus: Sendable {
     package let role: String
     private let flags = Guarded((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0, hasEnded: false))
+    private let figures = Guarded(StageFigures())
+    private let metrics: MetricsCollection
 
-    package init(role: String) { self.role = role }
+    package init(role: String) {
+        self.role = role
+        metrics = StageFigures.collect(figures, role: role)
+    }
 
     /// Whether the group has answered at least once; an empty assignment counts.
     package var hasAssignment: Bool { flags.withLock { $0.assigned } }
@@ -31,5 +36,10 @@ package final class StageStatus: Sendable {
         }
     }
 
-    func ended() { flags.withLock { $0.hasEnded = true } }
+    func publish(_ current: StageFigures) { figures.withLock { $0 = current } }
+
+    func ended() {
+        flags.withLock { $0.hasEnded = true }
+        metrics.cancel()
+    }
 }

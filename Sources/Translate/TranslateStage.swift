@@ -14,8 +14,8 @@ package final class TranslateStage: StageHandler {
     private let deadLetters: DeadLetters
     private var headers: [RecordHeader] = []
     private var key: [UInt8] = []
-    private let passedOver = Metrics.counter("records_passed_over_total", "Domain records that no mapping wants")
-    private let tombstones = Metrics.counter("records_without_value_total", "Domain records without a value")
+    private let passedOver = Metrics.counter("records_passed_over_total", "Domain records that no mapping wants.")
+    private let tombstones = Metrics.counter("records_without_value_total", "Domain records without a value.")
 
     private static let unfinishedPerPartition = 5000
 

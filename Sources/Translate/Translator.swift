@@ -35,7 +35,7 @@ package final class Translator {
     private var identity: [UInt8] = []
     private let unknownAccounts = Metrics.counter(
         "records_of_foreign_accounts_total",
-        "Events whose account has no id of the bridge's, so that nobody hears of them")
+        "Events whose account has no id of the bridge's, so that nobody hears of them.")
 
     /// How far before a webhook's creation an event may lie and still be for it (contract §2).
     private static let creationSlackMilliseconds: Int64 = 300_000

@@ -74,7 +74,7 @@ import Testing
         let one = try api.call("GET", "/v1/webhooks/\(first)")
         #expect(
             one.json["data"].keys == [
-                "id", "url", "description", "events", "isActive", "version", "createdAt", "updatedAt",
+                "id", "url", "description", "events", "isActive", "version", "createdAt", "updatedAt", "health",
             ])
         let head = try api.call("HEAD", "/v1/webhooks/\(first)")
         #expect(head.status == 200 && head.header("Content-Length") == "\(one.body.count)")

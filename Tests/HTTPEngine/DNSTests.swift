@@ -31,7 +31,9 @@ import Testing
         #expect(try outcome("empty.example") == .failed(.dnsNotFound))
         #expect(try outcome("broken.example") == .failed(.dnsFailed))
         #expect(try outcome("silent.example", timeout: 100) == .failed(.dnsTimeout))
-        #expect(harness.engine.counters.reuses == 2)
+        let counters = harness.engine.counters
+        #expect(counters.reuses == 2 && counters.dnsCacheHits == 2)
+        #expect(counters.dnsFound == 5 && counters.dnsNotFound == 2 && counters.dnsFailed == 1)
         harness.engine.stop()
     }
 

@@ -33,6 +33,7 @@ import Testing
         #expect(server.connections == 1)
         let counters = harness.engine.counters
         #expect(counters.connects == 1 && counters.reuses == 2)
+        #expect(counters.connectionsOpen == 1 && counters.connectionsOpening == 0)
         harness.engine.stop()
     }
 

@@ -154,6 +154,22 @@ final class Certificates: Sendable {
         harness.engine.stop()
     }
 
+    @Test func countsAConnectionAsOpeningUntilItsHandshakeIsOver() throws {
+        let server = ScriptedServer { $0.awaitEnd() }
+        defer { server.stop() }
+        let harness = try Harness()
+        let endpoint = try Harness.endpoint("https://127.0.0.1:\(server.port)/")
+        harness.engine.submit(
+            [
+                HTTPRequest(
+                    token: 1, affinity: 0, endpoint: endpoint, headerLines: [], body: [], timeoutMilliseconds: 60_000)
+            ])
+        try harness.wait("it opens") { $0.connectionsOpening == 1 && $0.connectionsOpen == 1 }
+        harness.engine.cancelAll()
+        try harness.wait("it is gone") { $0.connectionsOpening == 0 && $0.connectionsOpen == 0 }
+        harness.engine.stop()
+    }
+
     @Test func timesOutInAHandshakeThatNeverEnds() throws {
         let server = ScriptedServer { $0.awaitEnd() }
         defer { server.stop() }

@@ -54,7 +54,8 @@ def test_list_get_update_delete(account):
     assert webhook["id"] == identifier and webhook["url"] == URL and webhook["isActive"] is True
     assert "signingSecret" not in webhook and data["signingSecret"] not in str(listed)
     one = account.call("GET", f"/v1/webhooks/{identifier}")
-    assert one.status_code == 200 and one.json()["data"] == webhook
+    assert one.status_code == 200
+    assert {name: value for name, value in one.json()["data"].items() if name != "health"} == webhook
 
     response = account.call("PATCH", f"/v1/webhooks/{identifier}",
                             {"events": ["module.completed", "reward.issued"], "isActive": True})

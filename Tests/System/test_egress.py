@@ -2,6 +2,7 @@
 import pytest
 
 from harness.events import domain_record
+from harness.metrics import Metrics
 from harness.nameserver import Nameserver
 from harness.tls import Certificates, Listener
 from harness.waiting import until
@@ -90,6 +91,9 @@ def test_each_way_tls_is_broken_is_named(world, account, tls_cases):
         assert entry["status"] == ("failed" if error else "delivered"), name
         assert entry["responseCode"] == (None if error else 200), name
         assert (listener.requests == 0) == (error is not None), f"{name} got {listener.requests} requests"
+    metrics = Metrics(world.bridges[0])
+    assert metrics("tls_handshakes_total", resumed="no") >= 1
+    assert metrics("attempts_total", outcome="tls_expired") >= 1
 
 
 def test_each_lie_of_a_nameserver_is_named(world, account):
@@ -102,6 +106,10 @@ def test_each_lie_of_a_nameserver_is_named(world, account):
         # A refusal tells nothing of our network.
         assert not any(part in entry["error"] for part in ("127.", "10.", "169.", "private")), name
     assert first_entry(account, healthy)["responseTime"] < 1000, "one slow name holds up the loop"
+    metrics = Metrics(world.bridges[0])
+    for result in ["found", "not_found", "failed"]:
+        assert metrics("dns_lookups_total", result=result) >= 1, result
+    assert metrics("addresses_denied_total") >= 5 and metrics("attempts_total", outcome="address_denied") >= 5
 
 
 def test_a_name_that_moves_inside_is_not_followed(world, account, nameserver):

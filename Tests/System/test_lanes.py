@@ -7,20 +7,11 @@ from collections import Counter
 
 import pytest
 
-from harness.events import completed_modules
+from harness.events import send_modules
 from harness.receiver import Answer
 from harness.waiting import until
 
 RATE = 100
-
-
-def send(world, account, count):
-    """Produces `count` events at once; their ids."""
-    records = completed_modules(account.id, count)
-    for identifier, record in records:
-        world.backend.send("learnault.modules", record, key=identifier, tag=identifier)
-    world.backend.flush()
-    return {identifier for identifier, _ in records}
 
 
 def busiest_second(times):
@@ -34,11 +25,11 @@ def test_one_webhook_over_its_rate_gets_it_exactly_and_all_of_it(make_world):
     greedy, neighbour = world.account(), world.account()
     webhook = greedy.register(world.receiver.url("/greedy"), "module.completed")
     other = neighbour.register(world.receiver.url("/neighbour"), "module.completed")
-    offered = send(world, greedy, 600)
+    offered = send_modules(world, greedy, 600)
     quiet = set()
     for _ in range(20):
         produced_at = time.monotonic()
-        one = send(world, neighbour, 1)
+        one = send_modules(world, neighbour, 1)
         until(lambda: one <= world.receiver.accepted_ids("/neighbour"), 10, "the neighbour's event")
         assert time.monotonic() - produced_at < 1, "undisturbed"
         quiet |= one
@@ -90,7 +81,7 @@ def test_a_member_that_was_stopped_posts_nothing_before_it_knows_what_it_owns(ma
 
     def load(count):
         for account, path in targets:
-            wanted[path] |= send(world, account, count)
+            wanted[path] |= send_modules(world, account, count)
 
     def missing():
         return sum(len(ids - world.receiver.accepted_ids(path)) for path, ids in wanted.items())

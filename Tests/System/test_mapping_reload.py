@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.events import domain_record, event_id
+from harness.metrics import Metrics
 from harness.paths import MAPPINGS
 from harness.waiting import until
 from harness.world import World
@@ -117,13 +118,14 @@ def test_a_broken_file_is_refused_and_the_old_mapping_stays(world, account, file
     account.register(world.receiver.url("/kept"), "module.completed")
     with Stream(world, account) as stream:
         under_way(world, "/kept", 20)
-        file.write_text(world.original.replace('score", kind: "integer"', 'score", kind: "integr"', 1))
+        file.write_text(world.original.replace('/score", kind: "integer"', '/score", kind: "integr"', 1))
         fault, = reload(world, "mapping file has a fault")
         assert fault["level"] == "error"
         assert fault["path"].endswith(f"{TOPIC}.json5")
         assert fault["key"] == "events.ModuleCompleted.data.score.kind"
         assert fault["reason"].startswith("must be one of any, string, integer")
         assert until(lambda: entries(world, "mappings were not taken up; the old ones stay"), 10, "the refusal")
+        assert Metrics(world.bridges[0])("mapping_reloads_total", result="refused") == 1
         seen = len(world.receiver.at("/kept"))
         under_way(world, "/kept", seen + 100)
     deliveries = assert_each_once(world, "/kept", stream)

@@ -26,11 +26,14 @@ package struct AttemptRow: Equatable, Sendable {
     package var origin: String?
     package var nextAttemptAt: Timestamp?
     package var backoffTier: String?
+    /// How the webhook's lane stood then. The store keeps a webhook's latest only: pages come without.
+    package var lane: LaneReport?
 
     package init(
         partition: Int32, offset: Int64, webhook: WebhookID, account: AccountID, delivery: DeliveryID, event: EventID,
         eventType: String, attempt: Int, isDelivered: Bool, responseCode: Int?, responseTime: Int?, error: String?,
-        at: Timestamp, origin: String? = nil, nextAttemptAt: Timestamp? = nil, backoffTier: String? = nil
+        at: Timestamp, origin: String? = nil, nextAttemptAt: Timestamp? = nil, backoffTier: String? = nil,
+        lane: LaneReport? = nil
     ) {
         self.partition = partition
         self.offset = offset
@@ -48,6 +51,7 @@ package struct AttemptRow: Equatable, Sendable {
         self.origin = origin
         self.nextAttemptAt = nextAttemptAt
         self.backoffTier = backoffTier
+        self.lane = lane
     }
 
     /// Reads the value of an attempts record (contract §3). nil when a field the log needs is missing or of another
@@ -64,6 +68,7 @@ package struct AttemptRow: Equatable, Sendable {
         var row = (code: Int?.none, time: Int?.none, error: String?.none, origin: String?.none)
         var next: Timestamp?
         var tier: String?
+        var lane: JSONValue?
         // One walk over the members instead of a search for each.
         json.forEachMember { key, value in
             if key.elementsEqual("webhookId".utf8) {
@@ -94,6 +99,8 @@ package struct AttemptRow: Equatable, Sendable {
                 next = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
             } else if key.elementsEqual("backoffTier".utf8) {
                 tier = value.string
+            } else if key.elementsEqual("lane".utf8) {
+                lane = value
             }
         }
         guard let webhook, let account, let delivery, let event, let eventType, let attempt, let at,
@@ -103,7 +110,8 @@ package struct AttemptRow: Equatable, Sendable {
             partition: partition, offset: offset, webhook: webhook, account: account, delivery: delivery, event: event,
             eventType: eventType, attempt: attempt, isDelivered: status == "delivered", responseCode: row.code,
             responseTime: row.time, error: row.error, at: at, origin: row.origin, nextAttemptAt: next,
-            backoffTier: tier)
+            backoffTier: tier,
+            lane: lane.flatMap { LaneReport(json: $0, at: at.adding(milliseconds: Int64(row.time ?? 0))) })
     }
 }
 

@@ -59,6 +59,27 @@ final class LogReader {
         return LogPage(rows: rows, total: total)
     }
 
+    /// The webhook's lane at its last attempt; nil when none was read of.
+    func lane(webhook: WebhookID, account: AccountID) throws(SQLiteError) -> LaneReport? {
+        guard let id = try localID(webhook, account) else { return nil }
+        let found = try connection.statement(
+            """
+            SELECT at, state, queued, deferred, next_probe_at, last_success_at, last_error, last_error_at, p50, p99
+            FROM lanes WHERE webhook = ?1
+            """)
+        found.bind(id, at: 1)
+        defer { found.reset() }
+        guard try found.step(), let state = found.text(1).flatMap({ LaneState(rawValue: $0) }) else { return nil }
+        func time(_ column: Int32) -> Timestamp? {
+            found.optionalInteger(column).map { Timestamp(milliseconds: $0) }
+        }
+        return LaneReport(
+            state: state, queued: Int(found.integer(2)), deferred: Int(found.integer(3)), nextProbeAt: time(4),
+            lastSuccessAt: time(5), lastError: found.text(6), lastErrorAt: time(7),
+            p50: found.optionalInteger(8).map { Int($0) }, p99: found.optionalInteger(9).map { Int($0) },
+            at: Timestamp(milliseconds: found.integer(0)))
+    }
+
     private func row(_ found: SQLiteStatement, _ webhook: WebhookID, _ account: AccountID) -> AttemptRow {
         let place = LogSchema.place(rowID: found.integer(0))
         return AttemptRow(

@@ -3,13 +3,22 @@
 // An attempt's row id is its place on the attempts topic (partition and offset in one integer): unique without an
 // index of its own, and new rows of a partition go to the end of its range. The one index serves pages, filters and
 // totals of a webhook without touching rows that are not shown. Webhooks and event types are small integers, because
-// they stand in that index.
+// they stand in that index. Of each webhook's lane the latest report is kept, with its place on the topic.
 internal import Core
 internal import Glibc
 
 enum LogSchema {
     /// A file of another version is moved aside and rebuilt from the topic.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
+
+    /// What version 2 has and version 1 had not.
+    private static let lanes = """
+        CREATE TABLE lanes (
+          webhook INTEGER PRIMARY KEY, place INTEGER NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
+          queued INTEGER NOT NULL, deferred INTEGER NOT NULL, next_probe_at INTEGER, last_success_at INTEGER,
+          last_error TEXT, last_error_at INTEGER, p50 INTEGER, p99 INTEGER);
+        PRAGMA user_version = \(version);
+        """
 
     static let tables = """
         CREATE TABLE webhooks (id INTEGER PRIMARY KEY, webhook BLOB NOT NULL UNIQUE, account BLOB NOT NULL);
@@ -20,7 +29,7 @@ enum LogSchema {
           type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,
           event BLOB NOT NULL, delivery BLOB NOT NULL, origin TEXT, next_at INTEGER, tier TEXT);
         CREATE INDEX attempts_of_webhook ON attempts (webhook, at, delivered, type);
-        PRAGMA user_version = \(version);
+        \(lanes)
         """
 
     /// Opens the file for writing and makes what is missing.
@@ -36,6 +45,8 @@ enum LogSchema {
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
         if tables == 0 {
             try connection.execute("BEGIN; \(Self.tables) COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+        } else if found == 1 {
+            try connection.execute("BEGIN; \(lanes) COMMIT")
         } else if found != version {
             throw SQLiteError(
                 code: 1, description: "the file is of schema version \(found), this program writes \(version)")

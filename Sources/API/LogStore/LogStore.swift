@@ -41,12 +41,9 @@ package final class LogStore: Sendable {
     private let quietUntil = Guarded<UInt64>(0)
 
     private struct Query: Sendable {
-        let webhook: WebhookID
-        let account: AccountID
-        let filter: LogFilter
-        let page: Int
-        let limit: Int
-        let completion: @Sendable (Result<LogPage, LogStoreError>) -> Void
+        /// On the reader's thread.
+        let run: @Sendable (LogReader) throws(SQLiteError) -> Void
+        let fail: @Sendable (LogStoreError) -> Void
     }
 
     /// Opens or makes `attempts.sqlite` in the directory, which must exist. Never fails: without a usable file it goes
@@ -200,13 +197,31 @@ package final class LogStore: Sendable {
         webhook: WebhookID, account: AccountID, filter: LogFilter = LogFilter(), page: Int = 1, limit: Int = 50,
         completion: @escaping @Sendable (Result<LogPage, LogStoreError>) -> Void
     ) {
+        put(completion) { reader throws(SQLiteError) in
+            try reader.page(webhook: webhook, account: account, filter: filter, page: page, limit: limit)
+        }
+    }
+
+    /// Finds how the webhook's lane stood at its last attempt; nil when none was read of. As ``query`` is asked.
+    package func lane(
+        webhook: WebhookID, account: AccountID,
+        completion: @escaping @Sendable (Result<LaneReport?, LogStoreError>) -> Void
+    ) {
+        put(completion) { reader throws(SQLiteError) in try reader.lane(webhook: webhook, account: account) }
+    }
+
+    private func put<Value>(
+        _ completion: @escaping @Sendable (Result<Value, LogStoreError>) -> Void,
+        _ find: @escaping @Sendable (LogReader) throws(SQLiteError) -> Value
+    ) {
         guard pendingQueries.wrappingAdd(1, ordering: .relaxed).newValue <= limits.pendingQueries else {
             pendingQueries.wrappingSubtract(1, ordering: .relaxed)
             return completion(.failure(.busy))
         }
         queries.put(
             Query(
-                webhook: webhook, account: account, filter: filter, page: page, limit: limit, completion: completion))
+                run: { reader throws(SQLiteError) in completion(.success(try find(reader))) },
+                fail: { completion(.failure($0)) }))
     }
 
     private func read() {
@@ -227,18 +242,14 @@ package final class LogStore: Sendable {
                     guard generation > 0 else { throw SQLiteError(code: 14, description: "no file yet") }
                     let current = if let reader { reader } else { try LogReader(path: file.path) }
                     reader = current
-                    query.completion(
-                        .success(
-                            try current.page(
-                                webhook: query.webhook, account: query.account, filter: query.filter, page: query.page,
-                                limit: query.limit)))
+                    try query.run(current)
                 } catch {
                     reader = nil
                     if error.isDamage {
                         damaged.store(true, ordering: .relaxed)
                         batches.wake.signal()
                     }
-                    query.completion(.failure(.unavailable))
+                    query.fail(.unavailable)
                 }
             }
             if stopping.load(ordering: .acquiring) { return }

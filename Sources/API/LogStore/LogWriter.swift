@@ -20,6 +20,8 @@ final class LogWriter {
     private var aging: [WebhookID] = []
     private var idBytes = IDBytes()
     private var inserting: SQLiteStatement?
+    /// Of each webhook in the batches that are being written, the last row with a lane: one write a webhook, not one a row.
+    private var latest: [WebhookID: AttemptRow] = [:]
 
     private static let insert = """
         INSERT OR IGNORE INTO attempts
@@ -62,10 +64,15 @@ final class LogWriter {
     func write(_ batches: [AttemptBatch]) throws(SQLiteError) {
         do {
             try connection.execute("BEGIN IMMEDIATE")
+            latest.removeAll(keepingCapacity: true)
             for batch in batches {
-                for row in batch.rows { try insert(row) }
+                for row in batch.rows {
+                    try insert(row)
+                    if row.lane != nil { latest[row.webhook] = row }
+                }
                 for (partition, next) in batch.offsets { try store(partition, next) }
             }
+            for row in latest.values { try storeLane(of: row) }
             try connection.execute("COMMIT")
         } catch {
             if connection.isInTransaction { try? connection.execute("ROLLBACK") }
@@ -115,6 +122,36 @@ final class LogWriter {
         statement.bind(next, at: 2)
         try statement.run()
         offsets[partition] = next
+    }
+
+    /// What is read again does not overwrite what is newer.
+    private func storeLane(of row: AttemptRow) throws(SQLiteError) {
+        guard let lane = row.lane, let webhook = webhooks[row.webhook]?.id else { return }
+        let statement = try connection.statement(
+            """
+            INSERT INTO lanes (webhook, place, at, state, queued, deferred, next_probe_at, last_success_at, last_error,
+              last_error_at, p50, p99)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            ON CONFLICT (webhook) DO UPDATE SET
+              place = excluded.place, at = excluded.at, state = excluded.state, queued = excluded.queued,
+              deferred = excluded.deferred, next_probe_at = excluded.next_probe_at,
+              last_success_at = excluded.last_success_at, last_error = excluded.last_error,
+              last_error_at = excluded.last_error_at, p50 = excluded.p50, p99 = excluded.p99
+            WHERE excluded.place >= lanes.place
+            """)
+        statement.bind(webhook, at: 1)
+        statement.bind(LogSchema.rowID(partition: row.partition, offset: row.offset), at: 2)
+        statement.bind(lane.at.milliseconds, at: 3)
+        statement.bind(lane.state.rawValue, at: 4)
+        statement.bind(Int64(lane.queued), at: 5)
+        statement.bind(Int64(lane.deferred), at: 6)
+        statement.bind(lane.nextProbeAt?.milliseconds, at: 7)
+        statement.bind(lane.lastSuccessAt?.milliseconds, at: 8)
+        statement.bind(lane.lastError, at: 9)
+        statement.bind(lane.lastErrorAt?.milliseconds, at: 10)
+        statement.bind(lane.p50.map { Int64($0) }, at: 11)
+        statement.bind(lane.p99.map { Int64($0) }, at: 12)
+        try statement.run()
     }
 
     private func localID(of row: AttemptRow) throws(SQLiteError) -> Int64 {
@@ -184,9 +221,11 @@ final class LogWriter {
 
     private func forget(_ webhook: WebhookID) throws(SQLiteError) {
         guard let id = webhooks[webhook]?.id else { return }
-        let statement = try connection.statement("DELETE FROM webhooks WHERE id = ?1")
-        statement.bind(id, at: 1)
-        try statement.run()
+        for table in ["DELETE FROM lanes WHERE webhook = ?1", "DELETE FROM webhooks WHERE id = ?1"] {
+            let statement = try connection.statement(table)
+            statement.bind(id, at: 1)
+            try statement.run()
+        }
         webhooks[webhook] = nil
         overfull.remove(webhook)
     }
