@@ -181,7 +181,8 @@ package final class Bridge: Sendable {
                 .fix("mend the files and send SIGHUP again"))
         }
         if !loaded.isChecked {
-            Log.warning("no payload schemas; the mappings were not checked", .path(configuration.settings.schemasFolder))
+            Log.warning(
+                "no payload schemas; the mappings were not checked", .path(configuration.settings.schemasFolder))
         }
         configuration.plans.replace(with: loaded.plans)
         mappingMetrics.taken.add()

@@ -5,8 +5,8 @@ import Crypto
 import Foundation
 import HTTPProbe
 import Registry
-import Synchronization
 import Runtime
+import Synchronization
 import Testing
 
 @Suite struct WebhookAPITests {
