@@ -40,12 +40,15 @@ package final class KafkaProducer {
     }
 
     /// - Parameters:
-    ///   - wake: signalled when delivery reports are ready, so that the owner polls.
     ///   - maxMessageBytes: the largest record, its headers included.
-    package init(_ configuration: KafkaConfiguration, maxMessageBytes: Int, wake: EventFD) throws(KafkaError) {
+    ///   - lingerMilliseconds: how long a record waits for others to go with it, where the operator says nothing else.
+    ///   - wake: signalled when delivery reports are ready, so that the owner polls.
+    package init(
+        _ configuration: KafkaConfiguration, maxMessageBytes: Int, lingerMilliseconds: Int = 1, wake: EventFD
+    ) throws(KafkaError) {
         self.configuration = configuration.with(
             defaults: [
-                "linger.ms": "1",
+                "linger.ms": String(lingerMilliseconds),
                 "queue.buffering.max.messages": "100000",
                 "queue.buffering.max.kbytes": "65536",
                 "socket.nagle.disable": "true",

@@ -49,9 +49,13 @@ package protocol StageHandler: AnyObject {
     func revoked()
     /// The same, for a stage to which it matters whether others own the partitions already.
     func revoked(wasLost: Bool)
+    /// How long the loop pauses between two rounds while it has much to do.
+    var pauseMicroseconds: UInt32 { get }
 }
 
 extension StageHandler {
+    /// Long enough for results and acknowledgements to gather, short enough for a lane to be filled again.
+    package var pauseMicroseconds: UInt32 { 1500 }
     package func revoked(wasLost _: Bool) { revoked() }
 }
 
@@ -59,7 +63,6 @@ extension StageHandler {
 /// in handfuls: a fetch, a produce request or a wake-up for each record costs more than the record (measured: the share
 /// of librdkafka's own threads fell by half). A stage with little to do never waits.
 struct Pace {
-    static let pauseMicroseconds: UInt32 = 1500
     private static let windowNanoseconds: UInt64 = 20_000_000
     /// 4,000 records a second.
     private static let busyRecords = 80
@@ -191,7 +194,7 @@ package final class StageLoop {
                 // A partition that was full may have room now, and its queue does not ring twice.
                 if settled == 0 || !isHoldingBack { sleep(until: next) }
             } else if pace.shouldPause(records: read, now: now) {
-                usleep(Pace.pauseMicroseconds)
+                usleep(handler.pauseMicroseconds)
             }
         }
         drain(within: Self.stopDrainNanoseconds)

@@ -43,6 +43,9 @@ package final class TranslateStage: StageHandler {
         // come back.
         translator.reads(partition.topic) ? Self.unfinishedPerPartition - partition.ledger.unfinished : 0
     }
+    /// Nothing comes back to it that it would have to answer, and a round takes hundreds of records of each partition: a long
+    /// pause makes full requests and costs no rate.
+    package var pauseMicroseconds: UInt32 { 4000 }
     package func drain(_: StageLoop) {}
     package var isDrained: Bool { true }
     package func revoked() {}
