@@ -29,7 +29,8 @@ struct StageFactory: Sendable {
                 from: .age(milliseconds: settings.translate.startAge.count), failed
             ) {
                 TranslateStage(
-                    plans: configuration.plans, reading: reading, topics: topics, view: view, payloadBytes: settings.limits.payloadBytes,
+                    plans: configuration.plans, reading: reading, topics: topics, view: view,
+                    payloadBytes: settings.limits.payloadBytes,
                     producer: $0)
             }
         case .deliver:
