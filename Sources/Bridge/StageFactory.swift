@@ -36,7 +36,7 @@ struct StageFactory: Sendable {
         case .deliver:
             guard let room = engineRoom, let secrets = configuration.secrets else { return nil }
             // Nothing that this stage writes has somebody waiting for it, and it is much: a produce request holds a handful of
-            // attempts instead of one or two (measured: a tenth of the whole line's processor time).
+            // attempts instead of one or two.
             return runner(
                 role, reading: [topics.deliveries, topics.deferred], lingerMilliseconds: 10, wake: room.wake, failed
             ) {
