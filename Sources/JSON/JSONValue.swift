@@ -246,3 +246,9 @@ public func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPo
     }
     return true
 }
+
+/// The same for a key that stands in the source: the length decides nearly always.
+@inlinable
+public func sameBytes(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+    sameBytes(bytes, UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+}

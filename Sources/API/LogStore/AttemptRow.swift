@@ -70,36 +70,36 @@ package struct AttemptRow: Equatable, Sendable {
         var tier: String?
         var lane: JSONValue?
         // One walk over the members instead of a search for each.
-        json.forEachMember { key, value in
-            if key.elementsEqual("webhookId".utf8) {
+        for (key, value) in json.members {
+            if sameBytes(key, "webhookId") {
                 webhook = value.stringBytes.flatMap { WebhookID($0) }
-            } else if key.elementsEqual("accountId".utf8) {
+            } else if sameBytes(key, "accountId") {
                 account = value.stringBytes.flatMap { AccountID($0) }
-            } else if key.elementsEqual("deliveryId".utf8) {
+            } else if sameBytes(key, "deliveryId") {
                 delivery = value.stringBytes.flatMap { DeliveryID($0) }
-            } else if key.elementsEqual("eventId".utf8) {
+            } else if sameBytes(key, "eventId") {
                 event = value.stringBytes.flatMap { EventID($0) }
-            } else if key.elementsEqual("eventType".utf8) {
+            } else if sameBytes(key, "eventType") {
                 eventType = value.string
-            } else if key.elementsEqual("attempt".utf8) {
+            } else if sameBytes(key, "attempt") {
                 attempt = value.int
-            } else if key.elementsEqual("status".utf8) {
+            } else if sameBytes(key, "status") {
                 status = value.string
-            } else if key.elementsEqual("timestamp".utf8) {
+            } else if sameBytes(key, "timestamp") {
                 at = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
-            } else if key.elementsEqual("responseCode".utf8) {
+            } else if sameBytes(key, "responseCode") {
                 row.code = value.int
-            } else if key.elementsEqual("responseTime".utf8) {
+            } else if sameBytes(key, "responseTime") {
                 row.time = value.int
-            } else if key.elementsEqual("error".utf8) {
+            } else if sameBytes(key, "error") {
                 row.error = value.string
-            } else if key.elementsEqual("origin".utf8) {
+            } else if sameBytes(key, "origin") {
                 row.origin = value.string
-            } else if key.elementsEqual("nextAttemptAt".utf8) {
+            } else if sameBytes(key, "nextAttemptAt") {
                 next = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
-            } else if key.elementsEqual("backoffTier".utf8) {
+            } else if sameBytes(key, "backoffTier") {
                 tier = value.string
-            } else if key.elementsEqual("lane".utf8) {
+            } else if sameBytes(key, "lane") {
                 lane = value
             }
         }
