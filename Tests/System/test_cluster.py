@@ -19,6 +19,12 @@ def subscribers(world, bridge, accounts, each):
             path = f"/{account.id}/{number}"
             account.register(world.receiver.url(path), "module.completed")
             result.append((account, path))
+    # Every process hears of a webhook within a second (contract §1); an event that another one translates sooner has no
+    # subscriber there yet.
+    for account in {account for account, _ in result}:
+        for each_bridge in world.bridges:
+            until(lambda: (answer := account.call("GET", "/v1/webhooks", bridge=each_bridge)).status_code == 200
+                  and len(answer.json()["data"]) == each, 10, f"{account.id}'s webhooks known to {each_bridge.name}")
     return result
 
 
@@ -103,7 +109,18 @@ def test_kill_9_under_load_loses_nothing(make_world):
         return {path: len(ids - world.receiver.accepted_ids(path)) for path, ids in wanted.items()
                 if ids - world.receiver.accepted_ids(path)}
 
-    until(lambda: not missing(), 90, lambda: f"missing {missing()}\n{survivor.log[-4000:]}")
+    def whereabouts():
+        """Each record about a missing event, in the order of the topics."""
+        lost = set().union(*(ids - world.receiver.accepted_ids(path) for path, ids in wanted.items()))
+        origins = {identifier: world.backend.acknowledged[identifier] for identifier in lost}
+        found = [(record.origin, record.timestamp, record.headers, record.value[:600] if record.topic.endswith("attempts") else "")
+                 for record in world.dump("deliveries", "deferred", "retries", "attempts", "dead-letters")
+                 if record.headers.get("event-id") in lost or any(each.encode() in record.value for each in lost)]
+        places = {topic: world.committed(role, f"webhooks.{topic}")
+                  for role, topic in [("deliver", "deliveries"), ("deliver", "deferred"), ("retry", "retries")]}
+        return f"{origins}\n{found}\n{places} {world.committed('translate', 'learnault.modules')}"
+
+    until(lambda: not missing(), 90, lambda: f"missing {missing()}\n{whereabouts()}\n{survivor.log[-4000:]}")
     assert survivor.process.alive and not world.receiver.malformed
     secrets = {path: account.secrets[0] for account, path in targets}
     for delivery in world.receiver.deliveries:
