@@ -32,6 +32,7 @@ final class LogFeed: Sendable {
         guard let reader = try? KafkaReader(kafka, purpose: "logs", pace: .leisurely) else { return }
         let parser = JSONParser()
         let pause = EventFD()
+        var records = AttemptRecords()
         var generation = -1
         while !isStopping.load(ordering: .acquiring) {
             // A store that was made anew has forgotten its offsets: begin again where it says.
@@ -46,20 +47,54 @@ final class LogFeed: Sendable {
                         )
                     })
             }
-            var batch: [AttemptRow] = []
             var next: [Int32: Int64] = [:]
+            records.removeAll()
             reader.poll(milliseconds: 100) { message in
                 next[message.partition] = message.offset + 1
-                guard let value = message.value else { return }
-                let (partition, offset) = (message.partition, message.offset)
-                let row = try? parser.parse(value) { AttemptRow(json: $0, partition: partition, offset: offset) }
-                if let row = row ?? nil { batch.append(row) }
+                if let value = message.value { records.add(value, message.partition, message.offset) }
             }
+            let batch = records.rows(parser)
             tests.saw(batch)
             let offsets = next.map { (partition: $0.key, next: $0.value) }
             while !next.isEmpty, !logs.append(batch, offsets: offsets), !isStopping.load(ordering: .acquiring) {
                 pause.wait(milliseconds: 20)  // the store is behind: reading waits, memory does not grow
             }
         }
+    }
+}
+
+/// The records of one turn, copied, so that they can be read from the end: only a webhook's last lane counts, and reading a
+/// lane costs as much as reading the rest.
+private struct AttemptRecords {
+    private var bytes: [UInt8] = []
+    private var places: [(partition: Int32, offset: Int64, end: Int)] = []
+
+    mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        places.removeAll(keepingCapacity: true)
+    }
+
+    mutating func add(_ value: UnsafeRawBufferPointer, _ partition: Int32, _ offset: Int64) {
+        bytes.append(contentsOf: value)
+        places.append((partition, offset, bytes.count))
+    }
+
+    /// What can be read of them, in their order.
+    func rows(_ parser: JSONParser) -> [AttemptRow] {
+        var rows: [AttemptRow] = []
+        rows.reserveCapacity(places.count)
+        var seen: Set<WebhookID> = []
+        bytes.withUnsafeBytes { bytes in
+            for index in places.indices.reversed() {
+                let (partition, offset, end) = places[index]
+                let start = index == 0 ? 0 : places[index - 1].end
+                let row = try? parser.parse(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) {
+                    AttemptRow(json: $0, partition: partition, offset: offset) { seen.insert($0).inserted }
+                }
+                if let row = row ?? nil { rows.append(row) }
+            }
+        }
+        rows.reverse()
+        return rows
     }
 }

@@ -49,7 +49,9 @@ struct StageFactory: Sendable {
                 RetryStage(topics: topics, producer: $0)
             }
         case .registry:
-            return runner(role, reading: [topics.commands], fetch: KafkaConsumer.noticingEnds, failed) {
+            return runner(
+                role, reading: [topics.commands], fetch: KafkaConsumer.noticingEnds, pace: .unhurried, failed
+            ) {
                 RegistryStage(
                     topics: topics, configuration: kafka, webhooksPerAccount: settings.limits.webhooksPerAccount,
                     producer: $0, onCaughtUp: registryCaughtUp)
@@ -75,7 +77,7 @@ struct StageFactory: Sendable {
     private func runner(
         _ role: Role, reading: [String], from start: KafkaStart = .earliest,
         fetch: KeyValuePairs<String, String> = KafkaConsumer.roomyFetch, pace: FetchPace = .prompt,
-        lingerMilliseconds: Int = 1, wake: EventFD = EventFD(),
+        lingerMilliseconds: Double = 0.5, wake: EventFD = EventFD(),
         _ failed: @escaping @Sendable (KafkaError) -> Void,
         handler: @escaping @Sendable (KafkaProducer) -> any StageHandler
     ) -> StageRunner {

@@ -13,7 +13,10 @@ package struct FetchPace: Sendable {
     package let microseconds: UInt32
 
     /// Records that somebody waits for.
-    package static let prompt = FetchPace(microseconds: 1000)
+    package static let prompt = FetchPace(microseconds: 500)
+    /// Records that are few and may take some milliseconds: the registry's. A broker that does not hold fetches open would
+    /// otherwise be asked a thousand times a second for nothing.
+    package static let unhurried = FetchPace(microseconds: 5000)
     /// Records that may be some hundredths of a second late: parked retries, the log.
     package static let leisurely = FetchPace(microseconds: 10_000)
 }
@@ -27,6 +30,7 @@ final class FetchGate: Sendable {
     private static let enough = 1000
     /// A client's heartbeats and commits wait behind its fetches, so no longer than this.
     private static let longestRestMicroseconds: UInt32 = 50_000
+    private static let step: UInt32 = 2000
 
     init(_ pace: FetchPace) { self.pace = pace }
 
@@ -43,8 +47,8 @@ final class FetchGate: Sendable {
         usleep(pace.microseconds)
         var rested = pace.microseconds
         while queued.load(ordering: .relaxed) > Self.enough, rested < Self.longestRestMicroseconds {
-            usleep(500)
-            rested += 500
+            usleep(Self.step)
+            rested += Self.step
         }
     }
 }

@@ -44,7 +44,7 @@ package final class KafkaProducer {
     ///   - lingerMilliseconds: how long a record waits for others to go with it, where the operator says nothing else.
     ///   - wake: signalled when delivery reports are ready, so that the owner polls.
     package init(
-        _ configuration: KafkaConfiguration, maxMessageBytes: Int, lingerMilliseconds: Int = 1, wake: EventFD
+        _ configuration: KafkaConfiguration, maxMessageBytes: Int, lingerMilliseconds: Double = 0.5, wake: EventFD
     ) throws(KafkaError) {
         self.configuration = configuration.with(
             defaults: [

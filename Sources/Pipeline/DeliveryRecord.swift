@@ -1,5 +1,6 @@
 // A delivery as a Kafka record: key and headers of the contract (§3), the body as the value.
 package import Core
+internal import Glibc
 package import Kafka
 
 /// Why a record on one of the bridge's own topics is no delivery.
@@ -111,6 +112,6 @@ private func decimal(_ text: UnsafeRawBufferPointer) -> Int? {
 
 extension UnsafeRawBufferPointer {
     fileprivate func matches(_ text: StaticString) -> Bool {
-        elementsEqual(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        count == text.utf8CodeUnitCount && memcmp(baseAddress!, text.utf8Start, count) == 0
     }
 }

@@ -76,7 +76,7 @@ package final class RegistryFeed: RegistryClient {
     // MARK: Reading thread
 
     private func read(_ configuration: KafkaConfiguration) {
-        guard let reader = try? KafkaReader(configuration, purpose: "view") else { return }
+        guard let reader = try? KafkaReader(configuration, purpose: "view", pace: .unhurried) else { return }
         let parser = JSONParser()
         reader.assign([
             (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .end),

@@ -72,7 +72,7 @@ extension LogStore {
         let old = directory.store()
         #expect(old.write([sampleRow(1)], next: 2))
         old.stop()
-        try makeVersionOne()
+        try makeVersionTwo()
         let store = directory.store()
         defer { store.stop() }
         #expect(store.resumeOffsets() == [0: 2])
@@ -82,13 +82,23 @@ extension LogStore {
         #expect(!FileManager.default.fileExists(atPath: directory.file + ".damaged"))
     }
 
-    private func makeVersionOne() throws {
+    private func makeVersionTwo() throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
-            "python3", "-c",
-            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript('DROP TABLE lanes; PRAGMA user_version = 1')",
-            directory.file,
+            "python3", "-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])", directory.file,
+            """
+            CREATE TABLE two (
+              id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL, at INTEGER NOT NULL, delivered INTEGER NOT NULL,
+              type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,
+              event BLOB NOT NULL, delivery BLOB NOT NULL, origin TEXT, next_at INTEGER, tier TEXT);
+            INSERT INTO two SELECT place, webhook, at, delivered, type, attempt, code, duration, error, event, delivery,
+              origin, next_at, tier FROM attempts;
+            DROP TABLE attempts;
+            ALTER TABLE two RENAME TO attempts;
+            CREATE INDEX attempts_of_webhook ON attempts (webhook, at, delivered, type);
+            PRAGMA user_version = 2;
+            """,
         ]
         try process.run()
         process.waitUntilExit()

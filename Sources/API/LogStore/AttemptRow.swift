@@ -56,7 +56,10 @@ package struct AttemptRow: Equatable, Sendable {
 
     /// Reads the value of an attempts record (contract §3). nil when a field the log needs is missing or of another
     /// kind; fields it does not know are ignored.
-    package init?(json: JSONValue, partition: Int32, offset: Int64) {
+    /// - Parameter wantsLane: asked for once the webhook is known: whether its lane is to be read as well.
+    package init?(
+        json: JSONValue, partition: Int32, offset: Int64, wantsLane: (WebhookID) -> Bool = { _ in true }
+    ) {
         var webhook: WebhookID?
         var account: AccountID?
         var delivery: DeliveryID?
@@ -106,6 +109,7 @@ package struct AttemptRow: Equatable, Sendable {
         guard let webhook, let account, let delivery, let event, let eventType, let attempt, let at,
             status == "delivered" || status == "failed"
         else { return nil }
+        if !wantsLane(webhook) { lane = nil }
         self.init(
             partition: partition, offset: offset, webhook: webhook, account: account, delivery: delivery, event: event,
             eventType: eventType, attempt: attempt, isDelivered: status == "delivered", responseCode: row.code,

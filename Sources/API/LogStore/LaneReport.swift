@@ -42,23 +42,23 @@ package struct LaneReport: Equatable, Sendable {
         var state: LaneState?
         var report = LaneReport(state: .healthy, at: at)
         json.forEachMember { key, value in
-            if key.elementsEqual("state".utf8) {
+            if sameBytes(key, "state") {
                 state = value.string.flatMap { LaneState(rawValue: $0) }
-            } else if key.elementsEqual("queued".utf8) {
+            } else if sameBytes(key, "queued") {
                 report.queued = value.int ?? 0
-            } else if key.elementsEqual("deferred".utf8) {
+            } else if sameBytes(key, "deferred") {
                 report.deferred = value.int ?? 0
-            } else if key.elementsEqual("nextProbeAt".utf8) {
+            } else if sameBytes(key, "nextProbeAt") {
                 report.nextProbeAt = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
-            } else if key.elementsEqual("lastSuccessAt".utf8) {
+            } else if sameBytes(key, "lastSuccessAt") {
                 report.lastSuccessAt = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
-            } else if key.elementsEqual("lastError".utf8) {
+            } else if sameBytes(key, "lastError") {
                 report.lastError = value.string
-            } else if key.elementsEqual("lastErrorAt".utf8) {
+            } else if sameBytes(key, "lastErrorAt") {
                 report.lastErrorAt = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
-            } else if key.elementsEqual("p50".utf8) {
+            } else if sameBytes(key, "p50") {
                 report.p50 = value.int
-            } else if key.elementsEqual("p99".utf8) {
+            } else if sameBytes(key, "p99") {
                 report.p99 = value.int
             }
         }

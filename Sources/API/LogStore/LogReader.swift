@@ -40,15 +40,12 @@ final class LogReader {
         counted.reset()
         guard (page - 1) * limit < total else { return LogPage(rows: [], total: total) }
 
-        // The inner query walks the index alone, also over the rows of the pages before; its order is the index's.
         let found = try connection.statement(
             """
-            SELECT a.id, a.at, a.delivered, t.name, a.attempt, a.code, a.duration, a.error, a.event, a.delivery,
+            SELECT a.place, a.at, a.delivered, t.name, a.attempt, a.code, a.duration, a.error, a.event, a.delivery,
               a.origin, a.next_at, a.tier
-            FROM (SELECT id, at, delivered, type FROM attempts WHERE \(condition)
-                  ORDER BY at DESC, delivered DESC, type DESC, id DESC LIMIT ?6 OFFSET ?7) AS wanted
-            JOIN attempts AS a ON a.id = wanted.id JOIN event_types AS t ON t.id = a.type
-            ORDER BY wanted.at DESC, wanted.delivered DESC, wanted.type DESC, wanted.id DESC
+            FROM (SELECT * FROM attempts WHERE \(condition) ORDER BY at DESC, place DESC LIMIT ?6 OFFSET ?7) AS a
+            JOIN event_types AS t ON t.id = a.type ORDER BY a.at DESC, a.place DESC
             """)
         bind(found)
         found.bind(Int64(limit), at: 6)
@@ -81,7 +78,7 @@ final class LogReader {
     }
 
     private func row(_ found: SQLiteStatement, _ webhook: WebhookID, _ account: AccountID) -> AttemptRow {
-        let place = LogSchema.place(rowID: found.integer(0))
+        let place = LogSchema.position(found.integer(0))
         return AttemptRow(
             partition: place.partition, offset: place.offset, webhook: webhook, account: account,
             delivery: DeliveryID(bytes: twelve(found.blob(9))), event: EventID(bytes: twelve(found.blob(8))),

@@ -1,35 +1,46 @@
 // The log store's tables, and the file they are in.
 //
-// An attempt's row id is its place on the attempts topic (partition and offset in one integer): unique without an
-// index of its own, and new rows of a partition go to the end of its range. The one index serves pages, filters and
-// totals of a webhook without touching rows that are not shown. Webhooks and event types are small integers, because
-// they stand in that index. Of each webhook's lane the latest report is kept, with its place on the topic.
+// Attempts are one tree, in the order in which they are shown: by webhook, time and place on the attempts topic (partition
+// and offset in one integer). A page is a piece of it, a new row goes to the end of its webhook's piece and an old one from
+// its front, and there is no index to be kept beside it, which was a third of what a row cost. A filter reads the rows of
+// one webhook, of which there are no more than the bound. Webhooks and event types are small integers, to keep rows short.
+// Of each webhook's lane the latest report is kept, with its place on the topic.
 internal import Core
 internal import Glibc
 
 enum LogSchema {
     /// A file of another version is moved aside and rebuilt from the topic.
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
-    /// What version 2 has and version 1 had not.
-    private static let lanes = """
-        CREATE TABLE lanes (
-          webhook INTEGER PRIMARY KEY, place INTEGER NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
-          queued INTEGER NOT NULL, deferred INTEGER NOT NULL, next_probe_at INTEGER, last_success_at INTEGER,
-          last_error TEXT, last_error_at INTEGER, p50 INTEGER, p99 INTEGER);
+    private static let attempts = """
+        CREATE TABLE attempts (
+          webhook INTEGER NOT NULL, at INTEGER NOT NULL, place INTEGER NOT NULL, delivered INTEGER NOT NULL,
+          type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,
+          event BLOB NOT NULL, delivery BLOB NOT NULL, origin TEXT, next_at INTEGER, tier TEXT,
+          PRIMARY KEY (webhook, at, place)) WITHOUT ROWID;
         PRAGMA user_version = \(version);
+        """
+
+    /// Version 2 had an index and a table by place.
+    private static let fromVersion2 = """
+        DROP INDEX attempts_of_webhook;
+        ALTER TABLE attempts RENAME TO attempts_by_place;
+        \(attempts)
+        INSERT INTO attempts
+          SELECT webhook, at, id, delivered, type, attempt, code, duration, error, event, delivery, origin, next_at, tier
+          FROM attempts_by_place;
+        DROP TABLE attempts_by_place;
         """
 
     static let tables = """
         CREATE TABLE webhooks (id INTEGER PRIMARY KEY, webhook BLOB NOT NULL UNIQUE, account BLOB NOT NULL);
         CREATE TABLE event_types (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
         CREATE TABLE offsets (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
-        CREATE TABLE attempts (
-          id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL, at INTEGER NOT NULL, delivered INTEGER NOT NULL,
-          type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,
-          event BLOB NOT NULL, delivery BLOB NOT NULL, origin TEXT, next_at INTEGER, tier TEXT);
-        CREATE INDEX attempts_of_webhook ON attempts (webhook, at, delivered, type);
-        \(lanes)
+        CREATE TABLE lanes (
+          webhook INTEGER PRIMARY KEY, place INTEGER NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
+          queued INTEGER NOT NULL, deferred INTEGER NOT NULL, next_probe_at INTEGER, last_success_at INTEGER,
+          last_error TEXT, last_error_at INTEGER, p50 INTEGER, p99 INTEGER);
+        \(attempts)
         """
 
     /// Opens the file for writing and makes what is missing.
@@ -45,8 +56,8 @@ enum LogSchema {
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
         if tables == 0 {
             try connection.execute("BEGIN; \(Self.tables) COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
-        } else if found == 1 {
-            try connection.execute("BEGIN; \(lanes) COMMIT")
+        } else if found == 2 {
+            try connection.execute("BEGIN; \(fromVersion2) COMMIT")
         } else if found != version {
             throw SQLiteError(
                 code: 1, description: "the file is of schema version \(found), this program writes \(version)")
@@ -54,10 +65,10 @@ enum LogSchema {
         return connection
     }
 
-    /// The row id that stands for a place on the topic.
-    static func rowID(partition: Int32, offset: Int64) -> Int64 { Int64(partition) << 48 | offset & 0xFFFF_FFFF_FFFF }
-    static func place(rowID: Int64) -> (partition: Int32, offset: Int64) {
-        (Int32(rowID >> 48), rowID & 0xFFFF_FFFF_FFFF)
+    /// The integer that stands for a place on the topic.
+    static func place(partition: Int32, offset: Int64) -> Int64 { Int64(partition) << 48 | offset & 0xFFFF_FFFF_FFFF }
+    static func position(_ place: Int64) -> (partition: Int32, offset: Int64) {
+        (Int32(place >> 48), place & 0xFFFF_FFFF_FFFF)
     }
 }
 

@@ -25,7 +25,7 @@ final class LogWriter {
 
     private static let insert = """
         INSERT OR IGNORE INTO attempts
-          (id, webhook, at, delivered, type, attempt, code, duration, error, event, delivery, origin, next_at, tier)
+          (place, webhook, at, delivered, type, attempt, code, duration, error, event, delivery, origin, next_at, tier)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
         """
 
@@ -88,7 +88,7 @@ final class LogWriter {
         // Not looked up by its text for each row.
         let statement = if let inserting { inserting } else { try connection.statement(Self.insert) }
         inserting = statement
-        statement.bind(LogSchema.rowID(partition: row.partition, offset: row.offset), at: 1)
+        statement.bind(LogSchema.place(partition: row.partition, offset: row.offset), at: 1)
         statement.bind(webhook, at: 2)
         statement.bind(row.at.milliseconds, at: 3)
         statement.bind(row.isDelivered ? 1 : 0, at: 4)
@@ -140,7 +140,7 @@ final class LogWriter {
             WHERE excluded.place >= lanes.place
             """)
         statement.bind(webhook, at: 1)
-        statement.bind(LogSchema.rowID(partition: row.partition, offset: row.offset), at: 2)
+        statement.bind(LogSchema.place(partition: row.partition, offset: row.offset), at: 2)
         statement.bind(lane.at.milliseconds, at: 3)
         statement.bind(lane.state.rawValue, at: 4)
         statement.bind(Int64(lane.queued), at: 5)
@@ -207,8 +207,10 @@ final class LogWriter {
         guard limit > 0, let id = webhooks[webhook]?.id else { return 0 }
         let statement = try connection.statement(
             """
-            DELETE FROM attempts WHERE id IN
-              (SELECT id FROM attempts WHERE webhook = ?1 AND at < ?2 ORDER BY at LIMIT ?3)
+            DELETE FROM attempts WHERE webhook = ?1 AND (at, place) <=
+              (SELECT at, place FROM
+                 (SELECT at, place FROM attempts WHERE webhook = ?1 AND at < ?2 ORDER BY at, place LIMIT ?3)
+               ORDER BY at DESC, place DESC LIMIT 1)
             """)
         statement.bind(id, at: 1)
         statement.bind(before, at: 2)

@@ -15,8 +15,11 @@ final class SQLiteConnection {
     fileprivate let handle: OpaquePointer
     private var prepared: [String: SQLiteStatement] = [:]
 
+    private static let library: Void = csqlite_without_statistics()
+
     /// Opens or makes the file.
     init(path: String, cacheKibibytes: Int) throws(SQLiteError) {
+        Self.library
         var opened: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
         let code = sqlite3_open_v2(path, &opened, flags, nil)
