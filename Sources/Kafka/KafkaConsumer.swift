@@ -228,8 +228,9 @@ package final class KafkaConsumer {
     package func fetched(of partition: KafkaPartition) -> Int { Int(rd_kafka_queue_length(partition.queue)) }
 
     /// Says which partitions are being read, so that fetching goes on when little of them waits.
-    package func noteBacklog(of reading: some Sequence<KafkaPartition>) {
-        gate.note(queued: reading.reduce(0) { $0 + Int(rd_kafka_queue_length($1.queue)) })
+    /// - Parameter isBusy: whether so much is read that fetches should be few and large.
+    package func noteBacklog(of reading: some Sequence<KafkaPartition>, isBusy: Bool) {
+        gate.note(queued: reading.reduce(0) { $0 + Int(rd_kafka_queue_length($1.queue)) }, isBusy: isBusy)
     }
 
     /// Stores the next offset to read for automatic commit. Refused by the client for a partition that is not assigned

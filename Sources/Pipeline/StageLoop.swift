@@ -69,7 +69,7 @@ struct Pace {
 
     private var windowStart: UInt64 = 0
     private var count = 0
-    private var isBusy = false
+    private(set) var isBusy = false
 
     mutating func shouldPause(records: Int, now: UInt64) -> Bool {
         if now >= windowStart + Self.windowNanoseconds {
@@ -98,6 +98,7 @@ package final class StageLoop {
     /// Whether the last round left a partition unread on purpose.
     private var isHoldingBack = false
     private var recordsIn = 0
+    private var pace = Pace()
     private var nextFigures: UInt64 = 0
 
     private static let recordsPerRound = 256
@@ -177,7 +178,6 @@ package final class StageLoop {
 
     /// Runs until `stop` says so, then drains, commits and leaves the group.
     package func run(stop: () -> Bool) {
-        var pace = Pace()
         while !stop() {
             serveGroup()
             settleAcknowledged()
@@ -245,7 +245,8 @@ package final class StageLoop {
         guard !isHoldingBack else { return 0 }
         var total = 0
         defer {
-            consumer.noteBacklog(of: partitions.lazy.filter { self.handler.budget(for: $0) > 0 }.map(\.kafka))
+            consumer.noteBacklog(
+                of: partitions.lazy.filter { self.handler.budget(for: $0) > 0 }.map(\.kafka), isBusy: pace.isBusy)
         }
         for partition in partitions {
             let limit = min(
