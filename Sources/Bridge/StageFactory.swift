@@ -46,7 +46,7 @@ struct StageFactory: Sendable {
             }
         case .retry:
             return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, pace: .leisurely, failed) {
-                RetryStage(topics: topics, producer: $0)
+                RetryStage(topics: topics, schedule: schedule, producer: $0)
             }
         case .registry:
             return runner(

@@ -30,6 +30,9 @@ package struct Topics: Sendable {
     /// The shard a partition of `retries` belongs to.
     package func shard(ofRetryPartition partition: Int32) -> Int32 { partition / Int32(RetrySchedule.tierCount) }
 
+    /// The tier a partition of `retries` belongs to.
+    package func tier(ofRetryPartition partition: Int32) -> Int { Int(partition) % RetrySchedule.tierCount }
+
     package struct Plan: Sendable {
         package let name: String
         package let partitions: Int

@@ -3,21 +3,20 @@
 internal import Core
 internal import JSON
 
+/// The delivery and its lane are lent to ``write(_:_:to:_:)``: a copy would count references a dozen times for each attempt.
 struct AttemptRecord {
-    let delivery: Delivery
     let attempt: Int
     let outcome: Outcome
     let startedAt: Timestamp
     let milliseconds: Int
     /// What follows; nil when nothing does.
     let retry: (tier: RetrySchedule.Tier, due: Timestamp)?
-    let lane: WebhookLane
     /// Monotonic nanoseconds and the wall clock of one moment.
     let now: UInt64
     let wallNow: Timestamp
 
     /// - Parameter text: room for text forms, so that none allocates its own.
-    func write(to writer: inout JSONWriter, _ text: inout [UInt8]) {
+    func write(_ delivery: Delivery, _ lane: WebhookLane, to writer: inout JSONWriter, _ text: inout [UInt8]) {
         writer.reset()
         writer.beginObject()
         writer.field("eventId", &text, delivery.event.append)
@@ -45,11 +44,11 @@ struct AttemptRecord {
             writer.null()
         }
         writer.key("lane")
-        writeLane(to: &writer, &text)
+        write(lane, to: &writer, &text)
         writer.endObject()
     }
 
-    private func writeLane(to writer: inout JSONWriter, _ text: inout [UInt8]) {
+    private func write(_ lane: WebhookLane, to writer: inout JSONWriter, _ text: inout [UInt8]) {
         let circuit = lane.lane.circuit
         writer.beginObject()
         writer.field("state", lane.health(now: now).rawValue)

@@ -9,6 +9,8 @@ struct DeliverCounters {
     let rotated = Metrics.counter(
         "deferred_rotated_total", "Deferred deliveries moved to the tail again for a waiting neighbour.")
     let parked = Metrics.counter("parked_total", "Deliveries sent round through retries by an open circuit.")
+    let repeated = Metrics.counter(
+        "repeats_dropped_total", "Deliveries that came twice after a crash and were settled before, dropped.")
     let dropped = Metrics.counter("dropped_total", "Deliveries of deleted webhooks, dropped.")
 }
 

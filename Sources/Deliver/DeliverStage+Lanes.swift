@@ -49,7 +49,7 @@ extension DeliverStage {
         while true {
             switch lane.lane.next(now: now) {
             case .start(let item):
-                start(slots[item.slot], lane)
+                start(slots[item.slot], lane, now, loop)
                 if lane.lane.waiting > 0 { enqueue(lane) }
                 return
             case .park(let item):
@@ -80,7 +80,14 @@ extension DeliverStage {
         `defer`(held.delivery, held.lane, held.record, loop)
     }
 
-    private func start(_ held: HeldRecord, _ lane: WebhookLane) {
+    private func start(_ held: HeldRecord, _ lane: WebhookLane, _ now: UInt64, _ loop: StageLoop) {
+        if settled.contains(held.delivery.id, attempt: held.delivery.attempt) {
+            // Its twin was settled while it waited.
+            lane.lane.finished(slot: held.item.slot, kind: held.item.kind, .void, now: now)
+            slots.remove(held.item.slot)
+            counters.repeated.add()
+            return loop.finish(held.record)
+        }
         guard case .active(let target) = target(of: held.delivery, lane) else {
             // Only a test of an inactive webhook whose secret cannot be opened comes here.
             return lane.lane.cancelled(held.item, now: Clock.monotonic())
@@ -141,6 +148,7 @@ extension DeliverStage {
         {
             deferHeld(item, loop)
             counters.rotated.add()
+            CrashPoint.whileRotating.pass()
         }
     }
 }

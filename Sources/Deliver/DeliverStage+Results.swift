@@ -14,6 +14,7 @@ extension DeliverStage {
             if result.cancellation == .beforeSending {
                 takeBack(held, now, loop)
             } else {
+                if result.outcome.isSuccess { CrashPoint.afterResponse.pass() }
                 settle(held, result, now, loop)
             }
         }
@@ -78,7 +79,12 @@ extension DeliverStage {
                 .attempt(delivery.attempt + 1), .outcome(attempt.outcome.metricLabel),
                 .milliseconds(attempt.microseconds / 1000))
         }
-        output.settle(delivery, record, lane, attempt, now: now, loop)
+        // Of twins that were under way at the same time both happened, but what follows follows once.
+        let isRepeat = settled.contains(delivery.id, attempt: delivery.attempt)
+        output.settle(delivery, record, lane, attempt, hasFollowed: isRepeat, now: now, loop)
+        if loop.owns(record), delivery.purpose != .test {
+            settled.note(delivery.id, attempt: delivery.attempt, isSuccess: attempt.outcome.isSuccess)
+        }
         loop.finish(record)
     }
 }

@@ -47,6 +47,8 @@ package final class DeliverStage: StageHandler {
     var ownedSince: [Int32: UInt64] = [:]
     var revokedAt: UInt64 = 0
     private var lastSweep: UInt64 = 0
+    /// What came twice through a crash ends here.
+    var settled = SettledAttempts()
     let counters = DeliverCounters()
     let census = LaneCensus()
 
@@ -100,8 +102,12 @@ package final class DeliverStage: StageHandler {
         if intake.isDeferred {
             if !intake.share.hasBegun { begin(intake, loop) }
             intake.share.read(record.offset, &lane.backlog)
-            if buriedForAge(delivery, message.timestamp, record, loop) { return }
         }
+        if settled.contains(delivery.id, attempt: delivery.attempt) {
+            counters.repeated.add()
+            return loop.finish(record)
+        }
+        if intake.isDeferred, buriedForAge(delivery, message.timestamp, record, loop) { return }
         // After reading, so that no record seems to come from the future.
         let now = Clock.monotonic()
         lane.lastUsed = now
@@ -224,6 +230,8 @@ package final class DeliverStage: StageHandler {
     func target(of delivery: Delivery, _ lane: WebhookLane) -> TargetState {
         delivery.purpose == .test ? lane.target(for: .test, make: makeTarget) : lane.state
     }
+
+    package func willStore() { CrashPoint.afterRetry.pass() }
 
     // MARK: Turning
 

@@ -41,23 +41,23 @@ struct DeliveryOutput {
     }
 
     /// Writes everything an attempt causes. The caller finishes the record.
+    /// - Parameter hasFollowed: what follows from a failure is written already, for a twin of this delivery.
     mutating func settle(
-        _ delivery: Delivery, _ record: RecordReference, _ lane: WebhookLane, _ attempt: Attempt, now: UInt64,
-        _ loop: StageLoop
+        _ delivery: Delivery, _ record: RecordReference, _ lane: WebhookLane, _ attempt: Attempt, hasFollowed: Bool,
+        now: UInt64, _ loop: StageLoop
     ) {
         let number = delivery.attempt + 1
         var next: RetrySchedule.Next?
-        if !attempt.outcome.isSuccess, delivery.purpose != .test {
+        if !attempt.outcome.isSuccess, delivery.purpose != .test, !hasFollowed {
             next = schedule.next(
                 attemptsMade: number, endedAt: attempt.endedAt, retryAfterSeconds: attempt.retryAfterSeconds)
         }
         var retry: (tier: RetrySchedule.Tier, due: Timestamp)?
         if case .retry(let tier, let due)? = next { retry = (tier, due) }
         AttemptRecord(
-            delivery: delivery, attempt: number, outcome: attempt.outcome, startedAt: attempt.startedAt,
-            milliseconds: attempt.microseconds / 1000, retry: retry, lane: lane, now: now,
-            wallNow: attempt.endedAt
-        ).write(to: &writer, &text)
+            attempt: number, outcome: attempt.outcome, startedAt: attempt.startedAt,
+            milliseconds: attempt.microseconds / 1000, retry: retry, now: now, wallNow: attempt.endedAt
+        ).write(delivery, lane, to: &writer, &text)
         guard loop.owns(record) else {
             // The assignment was lost while the POST was under way: it happened, so it is recorded, but what follows
             // from it is the new owner's to decide.

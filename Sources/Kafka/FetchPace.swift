@@ -50,7 +50,8 @@ final class FetchGate: Sendable {
     }
 
     fileprivate func rest() {
-        var rested = isBusy.load(ordering: .relaxed) ? max(pace.microseconds, Self.busyRestMicroseconds) : pace.microseconds
+        var rested =
+            isBusy.load(ordering: .relaxed) ? max(pace.microseconds, Self.busyRestMicroseconds) : pace.microseconds
         usleep(rested)
         while queued.load(ordering: .relaxed) > Self.enough, rested < Self.longestRestMicroseconds {
             usleep(Self.step)

@@ -49,6 +49,8 @@ package protocol StageHandler: AnyObject {
     func revoked()
     /// The same, for a stage to which it matters whether others own the partitions already.
     func revoked(wasLost: Bool)
+    /// Offsets whose effects the broker has are about to be stored; for tests that stop the process there.
+    func willStore()
     /// How long the loop pauses between two rounds while it has much to do.
     var pauseMicroseconds: UInt32 { get }
 }
@@ -57,6 +59,7 @@ extension StageHandler {
     /// Long enough for results and acknowledgements to gather, short enough for a lane to be filled again.
     package var pauseMicroseconds: UInt32 { 1500 }
     package func revoked(wasLost _: Bool) { revoked() }
+    package func willStore() {}
 }
 
 /// When a stage has much to do it pauses a little between two rounds, so that records, acknowledgements and results come
@@ -296,6 +299,7 @@ package final class StageLoop {
             partition.storedOffset = partition.ledger.watermark
             offsets.append((partition.kafka, partition.ledger.watermark))
         }
+        if !offsets.isEmpty { handler.willStore() }
         consumer.store(offsets)
     }
 

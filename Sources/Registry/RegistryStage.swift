@@ -34,6 +34,15 @@ package final class RegistryStage: StageHandler {
         let account: AccountID
         let result: CommandResult
         var actions: [RegistryAction]
+
+        var isAnnounced: Bool {
+            actions.contains {
+                switch $0 {
+                case .notice, .email: true
+                case .writeAccount, .writeWebhook, .removeWebhook: false
+                }
+            }
+        }
     }
 
     private enum Wave {
@@ -179,9 +188,11 @@ package final class RegistryStage: StageHandler {
             for job in jobs { announce(job, loop) }
             wave = .announcing(jobs)
         case .announcing(let jobs):
+            if jobs.contains(where: \.isAnnounced) { CrashPoint.disableAnnounced.pass() }
             for job in jobs { write(job, loop) }
             wave = .writing(jobs)
         case .writing(let jobs):
+            CrashPoint.stateWritten.pass()
             for job in jobs {
                 loop.produce(
                     results, partition: 0, key: Array(job.account.description.utf8), value: job.result.json,

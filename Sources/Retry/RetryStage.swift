@@ -11,27 +11,37 @@ package final class RetryStage: StageHandler {
     private let deadLetters: DeadLetters
     /// The head of each partition that is not due yet, by assignment.
     private var heads: [UInt32: Head] = [:]
+    private var partitions: [StagePartition] = []
+
+    private let schedule: RetrySchedule
+    private let census: RetryCensus
 
     private struct Head {
         let delivery: Delivery
-        let due: Timestamp
+        /// Monotonic nanoseconds.
+        let due: UInt64
         let record: RecordReference
         let partition: Int32
     }
 
-    package init(topics: Topics, producer: KafkaProducer) {
+    package init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer) {
         self.topics = topics
+        self.schedule = schedule
+        census = RetryCensus(schedule)
         deliveries = producer.topic(topics.deliveries)
         deadLetters = DeadLetters(topics, producer)
     }
 
-    package func assigned(_: [StagePartition], _: StageLoop) {}
+    package func assigned(_ partitions: [StagePartition], _: StageLoop) { self.partitions = partitions }
     package func budget(for partition: StagePartition) -> Int {
         heads[partition.assignment] == nil ? 1000 - partition.ledger.unfinished : 0
     }
     package func drain(_: StageLoop) {}
     package var isDrained: Bool { true }
-    package func revoked() { heads.removeAll() }
+    package func revoked() {
+        heads.removeAll()
+        partitions = []
+    }
 
     package func handle(
         _ message: borrowing KafkaMessage, _ record: RecordReference, _ partition: StagePartition, _ loop: StageLoop
@@ -42,10 +52,15 @@ package final class RetryStage: StageHandler {
         }
         do {
             let delivery = try Delivery(message)
+            let now = Clock.monotonic()
             let head = Head(
-                delivery: delivery, due: delivery.dueAt ?? Timestamp(milliseconds: 0), record: record,
-                partition: topics.shard(ofRetryPartition: partition.number))
-            if head.due.milliseconds <= Clock.wallMilliseconds() {
+                delivery: delivery,
+                due: RetryWait.end(
+                    due: delivery.dueAt, written: message.timestamp,
+                    tierWait: schedule.tiers[topics.tier(ofRetryPartition: partition.number)].waitMilliseconds,
+                    wall: Clock.wallMilliseconds(), monotonic: now),
+                record: record, partition: topics.shard(ofRetryPartition: partition.number))
+            if head.due <= now {
                 send(head, loop)
             } else {
                 heads[partition.assignment] = head
@@ -58,20 +73,30 @@ package final class RetryStage: StageHandler {
     }
 
     package func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
+        if now >= census.due { takeCensus(now, loop) }
         guard !heads.isEmpty else { return nil }
-        let wall = Clock.wallMilliseconds()
-        var wait = Int64.max
+        var next = UInt64.max
         for (assignment, head) in heads {
-            if head.due.milliseconds <= wall {
+            if head.due <= now {
                 heads[assignment] = nil
                 send(head, loop)
-                wait = 0  // the next head of this partition may be due as well
+                next = now  // the next head of this partition may be due as well
             } else {
-                wait = min(wait, head.due.milliseconds - wall)
+                next = min(next, head.due)
             }
         }
-        // A due time far away, as a record made by hand may have, must not overflow; a minute later is looked at again.
-        return now + UInt64(min(wait, 60_000)) * 1_000_000
+        return next
+    }
+
+    private func takeCensus(_ now: UInt64, _ loop: StageLoop) {
+        var figures = RetryFigures()
+        for partition in partitions where partition.ledger.hasBegun {
+            let tier = topics.tier(ofRetryPartition: partition.number)
+            figures.parked[tier] += Int(max(0, loop.logEnd(of: partition) - partition.ledger.watermark))
+            guard let due = heads[partition.assignment]?.delivery.dueAt else { continue }
+            figures.oldestDue[tier] = min(figures.oldestDue[tier] ?? due, due)
+        }
+        census.publish(figures, now: now)
     }
 
     private func send(_ head: Head, _ loop: StageLoop) {

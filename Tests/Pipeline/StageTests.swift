@@ -121,7 +121,7 @@ private final class Flag: Sendable {
         let run = {
             try world.run(group: "retry", reading: [world.topics.retries], fetch: KafkaConsumer.frugalFetch) {
                 [topics = world.topics] in
-                RetryStage(topics: topics, producer: $0)
+                RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
             }
         }
         func park(_ number: UInt32, _ due: Timestamp) throws {
@@ -158,7 +158,7 @@ private final class Flag: Sendable {
     @Test func aRecordThatIsNoDeliveryIsADeadLetterAndStopsNothing() throws {
         let world = try World()
         let stop = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
-            RetryStage(topics: topics, producer: $0)
+            RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
         }
         try world.produce(
             world.topics.retries, partition: 0, key: "5s", value: [123], headers: KafkaHeaders(capacity: 1))
@@ -177,7 +177,7 @@ private final class Flag: Sendable {
     @Test func nothingIsCommittedBeforeItsEffectsAreStored() throws {
         let world = try World()
         let stop = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
-            RetryStage(topics: topics, producer: $0)
+            RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
         }
         for number in UInt32(1)...20 {
             try world.produce(
@@ -191,7 +191,7 @@ private final class Flag: Sendable {
         stop()
         // What was committed is not read again, and nothing is missing: twenty records, each once.
         let again = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
-            RetryStage(topics: topics, producer: $0)
+            RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
         }
         again()
         #expect(try world.dump((world.topics.deliveries, 2)).count == 20)
