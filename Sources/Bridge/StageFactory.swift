@@ -46,13 +46,13 @@ struct StageFactory: Sendable {
             }
         case .retry:
             return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, pace: .leisurely, failed) {
-                RetryStage(topics: topics, producer: $0)
+                RetryStage(topics: topics, payloadBytes: settings.limits.payloadBytes, producer: $0)
             }
         case .registry:
             return runner(role, reading: [topics.commands], fetch: KafkaConsumer.noticingEnds, failed) {
                 RegistryStage(
                     topics: topics, configuration: kafka, webhooksPerAccount: settings.limits.webhooksPerAccount,
-                    producer: $0, onCaughtUp: registryCaughtUp)
+                    payloadBytes: settings.limits.payloadBytes, producer: $0, onCaughtUp: registryCaughtUp)
             }
         case .api, .mail: return nil
         }
@@ -69,6 +69,7 @@ struct StageFactory: Sendable {
         deliver.allowHTTP = settings.egress.allowHTTP
         deliver.policy = room.policy
         deliver.deferredAgeMilliseconds = settings.limits.deferredAge.count
+        deliver.payloadBytes = settings.limits.payloadBytes
         return deliver
     }
 

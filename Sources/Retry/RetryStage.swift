@@ -19,10 +19,11 @@ package final class RetryStage: StageHandler {
         let partition: Int32
     }
 
-    package init(topics: Topics, producer: KafkaProducer) {
+    /// - Parameter payloadBytes: `limits.payloadBytes`.
+    package init(topics: Topics, payloadBytes: Int, producer: KafkaProducer) {
         self.topics = topics
         deliveries = producer.topic(topics.deliveries)
-        deadLetters = DeadLetters(topics, producer)
+        deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
     }
 
     package func assigned(_: [StagePartition], _: StageLoop) {}
