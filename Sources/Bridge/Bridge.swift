@@ -95,7 +95,8 @@ package final class Bridge: Sendable {
             settings: settings,
             unreadiness: { [weak self] in self?.unreadiness ?? ["stopping"] },
             complaints: { [weak self] in self?.complaints ?? [] })
-        let watch = StageWatch { [weak self] in self?.state.withLock { $0.stages } ?? [] }
+        let rule = StallRule(stalled: settings.ops.stallWarning.count, hopeless: settings.ops.stallExit.count)
+        let watch = StageWatch(rule: rule) { [weak self] in self?.state.withLock { $0.stages } ?? [] }
         state.withLock {
             $0.front = front
             $0.watch = watch
@@ -210,6 +211,7 @@ package final class Bridge: Sendable {
         let wanted = configuration.roles.subtracting([.api, .mail]).count
         guard stages.count == wanted else { return ["stages are starting"] }
         var missing = complaints
+        missing += stages.flatMap { $0.status.complaints }
         missing += stages.filter { !$0.status.hasAssignment }.map { "\($0.status.role) has no assignment yet" }
         if configuration.roles.contains(.registry), !current.registryCaughtUp {
             missing.append("registry has not applied the commands it found")

@@ -22,6 +22,9 @@ extension HTTPEngineCounters {
         page.counter("dns_lookups_total", lookupsHelp, dnsTimeouts, ["result": "timeout"])
         page.counter("dns_cache_hits_total", "Attempts whose name was in the cache.", dnsCacheHits)
         page.counter("addresses_denied_total", "Addresses the egress policy denied.", addressesDenied)
+        page.counter(
+            "starts_too_late_total", "Requests not sent because the process may have lost its partitions.",
+            startsTooLate)
     }
 }
 

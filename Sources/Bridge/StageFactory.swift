@@ -46,7 +46,8 @@ struct StageFactory: Sendable {
             }
         case .retry:
             return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, pace: .leisurely, failed) {
-                RetryStage(topics: topics, schedule: schedule, producer: $0)
+                RetryStage(
+                    topics: topics, schedule: schedule, payloadBytes: settings.limits.payloadBytes, producer: $0)
             }
         case .registry:
             return runner(
@@ -54,7 +55,7 @@ struct StageFactory: Sendable {
             ) {
                 RegistryStage(
                     topics: topics, configuration: kafka, webhooksPerAccount: settings.limits.webhooksPerAccount,
-                    producer: $0, onCaughtUp: registryCaughtUp)
+                    payloadBytes: settings.limits.payloadBytes, producer: $0, onCaughtUp: registryCaughtUp)
             }
         case .api, .mail: return nil
         }
@@ -71,6 +72,7 @@ struct StageFactory: Sendable {
         deliver.allowHTTP = settings.egress.allowHTTP
         deliver.policy = room.policy
         deliver.deferredAgeMilliseconds = settings.limits.deferredAge.count
+        deliver.payloadBytes = settings.limits.payloadBytes
         return deliver
     }
 

@@ -6,6 +6,7 @@ internal import Runtime
 internal import Synchronization
 
 final class StageWatch: Sendable {
+    private let rule: StallRule
     private let stages: @Sendable () -> [StageRunner]
     private let current = Guarded(State())
     private let isStopping = Atomic<Bool>(false)
@@ -18,8 +19,11 @@ final class StageWatch: Sendable {
         var isHopeless = false
     }
 
-    /// - Parameter stages: those that run now.
-    init(stages: @escaping @Sendable () -> [StageRunner]) {
+    /// - Parameters:
+    ///   - rule: of a stage that was never looked at.
+    ///   - stages: those that run now.
+    init(rule: StallRule, stages: @escaping @Sendable () -> [StageRunner]) {
+        self.rule = rule
         self.stages = stages
         let started = OwnedThread(name: "stage-watch") { [self] in
             var rules: [String: StallRule] = [:]
@@ -46,7 +50,7 @@ final class StageWatch: Sendable {
         var isHopeless = false
         for stage in stages() {
             let role = stage.status.role
-            switch rules[role, default: StallRule()].look(turn: stage.status.lastTurn, now: now) {
+            switch rules[role, default: rule].look(turn: stage.status.lastTurn, now: now) {
             case .turning: break
             case .stalled(let seconds): stalled[role] = seconds
             case .hopeless(let seconds):

@@ -1,6 +1,7 @@
 // What the delivery stage counts, and the census of its lanes that it publishes now and then. No label names a webhook:
 // which one waits, and why, its attempts say.
 internal import Core
+internal import Pipeline
 internal import Runtime
 
 struct DeliverCounters {
@@ -47,6 +48,7 @@ struct LaneFigures: Sendable {
     var records = 0
     var mostRecords = 0
     var openCircuits = 0
+    var withoutSecret = 0
     var deferred = 0
     var bytes = 0
     var mostBytes = 0
@@ -58,6 +60,8 @@ struct LaneFigures: Sendable {
         page.gauge("lane_records", "Deliveries that wait in lanes.", records)
         page.gauge("lane_records_max", "Deliveries that wait in the fullest lane.", mostRecords)
         page.gauge("open_circuits", "Webhooks whose circuit is open.", openCircuits)
+        page.gauge(
+            "lanes_without_secret", "Webhooks in hand whose signing secret cannot be opened.", withoutSecret)
         page.gauge("deferred_records", "Deliveries known to be on the deferred topic or in hand from there.", deferred)
         page.gauge("window_bytes", "Bodies in hand.", bytes)
         page.gauge("window_bytes_max", "Bodies in hand, of the partition with the most.", mostBytes)
@@ -90,7 +94,7 @@ final class LaneCensus {
 }
 
 extension DeliverStage {
-    func takeCensus(_ now: UInt64) {
+    func takeCensus(_ now: UInt64, _ loop: StageLoop) {
         var figures = LaneFigures()
         for lane in lanes.values {
             figures.lanes[LaneState.allCases.firstIndex(of: lane.health(now: now))!] += 1
@@ -98,9 +102,20 @@ extension DeliverStage {
             figures.mostRecords = max(figures.mostRecords, lane.lane.waiting)
             if lane.lane.circuit.isOpen { figures.openCircuits += 1 }
             figures.deferred += lane.deferredCount
+            if lane.lacksSecret {
+                refresh(lane, now, loop)
+                if lane.lacksSecret { figures.withoutSecret += 1 }
+            }
         }
         figures.bytes = slots.bytes
         figures.mostBytes = intakes.map(\.bytes).max() ?? 0
         census.publish(figures, lanes: lanes.count, now: now)
+        loop.complain(
+            figures.withoutSecret == 0
+                ? []
+                : [
+                    "the signing secrets of \(figures.withoutSecret) webhooks cannot be opened: "
+                        + "secrets.keyFile lacks the key that sealed them"
+                ])
     }
 }

@@ -7,6 +7,8 @@ internal import Runtime
 extension DeliverStage {
     /// How soon the view is asked again for what it does not explain yet.
     private static let viewRetry: UInt64 = 50_000_000
+    /// How soon the view is asked whether a webhook has another secret, when the one it has cannot be opened.
+    private static let secretRetry: UInt64 = 1_000_000_000
     /// How soon a full partition of `deferred` is looked at again.
     private static let rotationInterval: UInt64 = 20_000_000
 
@@ -69,8 +71,11 @@ extension DeliverStage {
         while true {
             switch lane.lane.nextStale(now: now) {
             case .defer(let item): deferHeld(item, loop)
-            case .wait(let until): return wakeUp(lane, at: until)
-            default: return
+            case .wait(let until): return wakeUp(lane, at: min(until, now + Self.secretRetry))
+            default:
+                // Nothing else wakes a lane whose records came from `deferred`.
+                if lane.lane.waiting > 0 { wakeUp(lane, at: now + Self.secretRetry) }
+                return
             }
         }
     }
@@ -89,7 +94,7 @@ extension DeliverStage {
             return loop.finish(held.record)
         }
         guard case .active(let target) = target(of: held.delivery, lane) else {
-            // Only a test of an inactive webhook whose secret cannot be opened comes here.
+            assertionFailure("a lane that may start holds a record without a target")
             return lane.lane.cancelled(held.item, now: Clock.monotonic())
         }
         inFlight += 1
@@ -100,7 +105,7 @@ extension DeliverStage {
                 headerLines: target.headerLines(
                     for: held.delivery, attempt: held.delivery.attempt + 1,
                     at: Timestamp(milliseconds: Clock.wallMilliseconds())),
-                body: held.delivery.body, timeoutMilliseconds: settings.timeoutMilliseconds))
+                body: held.delivery.body, timeoutMilliseconds: settings.timeoutMilliseconds, lease: loop.lease))
     }
 
     /// Hands the started requests to the engine, unless this member may have lost its partitions without knowing it yet.
@@ -128,7 +133,8 @@ extension DeliverStage {
     /// - Returns: when to look again, monotonic nanoseconds; nil while no window is full.
     func rotate(_ now: UInt64, _ loop: StageLoop) -> UInt64? {
         var next: UInt64?
-        for intake in deferredIntakes where intake.ownsShard && intake.isFull(processBytes: slots.bytes) {
+        for intake in deferredIntakes
+        where intake.ownsShard && intake.isFull(settings.window, processBytes: slots.bytes) {
             if now >= intake.nextRotation {
                 intake.nextRotation = now + Self.rotationInterval
                 rotate(intake, now, loop)

@@ -11,16 +11,16 @@ extension DeliverStage {
         let now = Clock.monotonic()
         for result in finished {
             guard let held = slots.record(result.token) else { continue }
-            if result.cancellation == .beforeSending {
-                takeBack(held, now, loop)
-            } else {
+            switch result.cancellation {
+            case .beforeSending, .tooLate: takeBack(held, now, loop)
+            case .none, .afterSending:
                 if result.outcome.isSuccess { CrashPoint.afterResponse.pass() }
                 settle(held, result, now, loop)
             }
         }
     }
 
-    /// The engine had no connection to give, or stops: this was no attempt.
+    /// The engine had no connection to give, or stops, or the time to begin was over: this was no attempt.
     private func takeBack(_ held: HeldRecord, _ now: UInt64, _ loop: StageLoop) {
         let isOwned = loop.owns(held.record)
         if isOwned, !isDraining { return retake(held, now) }
@@ -54,10 +54,11 @@ extension DeliverStage {
 
     /// An attempt that configuration forbids: it has failed without a connection, and counts for nothing else.
     func refuse(
-        _ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ now: UInt64, _ loop: StageLoop
+        _ delivery: Delivery, _ cause: AttemptFailure, _ lane: WebhookLane, _ record: RecordReference, _ now: UInt64,
+        _ loop: StageLoop
     ) {
         let attempt = DeliveryOutput.Attempt(
-            outcome: .failed(.endpointInvalid), startedAt: Timestamp(milliseconds: Clock.wallMilliseconds()),
+            outcome: .failed(cause), startedAt: Timestamp(milliseconds: Clock.wallMilliseconds()),
             microseconds: 0, retryAfterSeconds: nil)
         settle(delivery, record, lane, attempt, now, loop)
     }

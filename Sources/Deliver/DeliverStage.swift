@@ -19,6 +19,9 @@ package struct DeliverSettings: Sendable {
     package var allowHTTP = false
     package var policy = AddressPolicy()
     package var deferredAgeMilliseconds: Int64 = 48 * 3_600_000
+    /// `limits.payloadBytes`.
+    package var payloadBytes = 1_048_576
+    package var window = WindowLimits()
 
     package init() {}
 }
@@ -62,7 +65,8 @@ package final class DeliverStage: StageHandler {
         self.view = view
         self.engine = engine
         self.results = results
-        output = DeliveryOutput(topics: topics, schedule: schedule, producer: producer)
+        output = DeliveryOutput(
+            topics: topics, schedule: schedule, payloadBytes: settings.payloadBytes, producer: producer)
         makeTarget = {
             Target.make($0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy)
         }
@@ -78,7 +82,7 @@ package final class DeliverStage: StageHandler {
             guard !lane.lane.isFullButFlowing(now: Clock.monotonic()) else { return 0 }
             intake.brake = nil
         }
-        return WindowLimits.room(
+        return settings.window.room(
             unfinished: partition.ledger.unfinished, bytes: intake.bytes, processBytes: slots.bytes)
     }
 
@@ -221,9 +225,16 @@ package final class DeliverStage: StageHandler {
                 loop.finish(record)
                 return false
             }
-            guard case .unusable(.endpoint, _) = target(of: delivery, lane) else { return true }
-            refuse(delivery, lane, record, now, loop)
-            return false
+            switch target(of: delivery, lane) {
+            case .unusable(.endpoint, _):
+                refuse(delivery, .endpointInvalid, lane, record, now, loop)
+                return false
+            case .unusable(.secret, _) where delivery.purpose == .test:
+                // Somebody waits for its answer; a delivery can wait for the key.
+                refuse(delivery, .secretUnavailable, lane, record, now, loop)
+                return false
+            default: return true
+            }
         }
     }
 
@@ -245,7 +256,7 @@ package final class DeliverStage: StageHandler {
         submit(loop)
         let rotation = isDraining ? nil : rotate(now, loop)
         sweep(now)
-        if now >= census.due { takeCensus(now) }
+        if now >= census.due { takeCensus(now, loop) }
         let brake = intakes.contains { $0.brake != nil } ? now + 10_000_000 : UInt64.max
         let next = min(timers.next ?? .max, rotation ?? .max, brake)
         return next == .max ? nil : next

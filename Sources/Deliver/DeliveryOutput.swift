@@ -20,14 +20,15 @@ struct DeliveryOutput {
     private var writer = JSONWriter()
     private var text: [UInt8] = []
 
-    init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer) {
+    /// - Parameter payloadBytes: `limits.payloadBytes`.
+    init(topics: Topics, schedule: RetrySchedule, payloadBytes: Int, producer: KafkaProducer) {
         self.topics = topics
         self.schedule = schedule
         attempts = producer.topic(topics.attempts)
         retries = producer.topic(topics.retries)
         deferred = producer.topic(topics.deferred)
         commands = producer.topic(topics.commands)
-        deadLetters = DeadLetters(topics, producer)
+        deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
         tierKeys = schedule.tiers.map { Array($0.label.utf8) }
     }
 

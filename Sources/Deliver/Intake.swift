@@ -34,8 +34,8 @@ final class Intake {
     var shard: Int32 { partition.number }
 
     /// Whether nothing more can be read because of what is in hand.
-    func isFull(processBytes: Int) -> Bool {
-        WindowLimits.room(unfinished: partition.ledger.unfinished, bytes: bytes, processBytes: processBytes) == 0
+    func isFull(_ window: WindowLimits, processBytes: Int) -> Bool {
+        window.room(unfinished: partition.ledger.unfinished, bytes: bytes, processBytes: processBytes) == 0
             || partition.ledger.span >= Ledger.maxSpan
     }
 

@@ -63,7 +63,7 @@ final class Target {
                     webhook: webhook, endpoint: HTTPEndpoint(url, fixedLines: fixedLines),
                     signer: WebhookSigner(secrets)))
         } catch {
-            // Said once a change of the view, not once a record: nothing is sent, and nothing is lost.
+            // Said once a change of the webhook, not once a record: nothing is sent, and nothing is lost.
             Log.error(
                 "signing secret cannot be opened; deliveries wait", .webhook(webhook.id.description),
                 .error("\(error)"), .fix("put the key that sealed it into secrets.keyFile"))

@@ -25,6 +25,8 @@ final class WebhookLane {
     private(set) var lastError: (text: String, at: Timestamp)?
 
     private(set) var state = TargetState.unknown
+    /// What the state was made of.
+    private var seen: Webhook?
     private var version: UInt64 = 0
     /// What tests of an inactive webhook go out with.
     private var targetOfInactive: (webhook: Webhook, state: TargetState)?
@@ -53,11 +55,12 @@ final class WebhookLane {
         version = current
         guard let webhook = view.read({ $0.webhooks[id] }) else {
             inactive = nil
+            seen = nil
             state = view.read { $0.wasRemoved(id) } ? .deleted : .unknown
             return true
         }
-        if case .active(let target) = state, target.webhook == webhook { return false }
-        if let inactive, inactive == webhook { return false }
+        if let seen, seen == webhook { return false }
+        seen = webhook
         inactive = webhook.isActive ? nil : webhook
         state = webhook.isActive ? make(webhook) : .inactive(generation: webhook.generation)
         note(generation: webhook.generation)
@@ -113,6 +116,17 @@ final class WebhookLane {
     }
 
     var isActive: Bool { inactive == nil }
+
+    /// Whether what it has to send, or had to, cannot be signed.
+    var lacksSecret: Bool {
+        if case .unusable(.secret, _) = state { return true }
+        if let inactive, let tested = targetOfInactive, tested.webhook == inactive,
+            case .unusable(.secret, _) = tested.state
+        {
+            return true
+        }
+        return false
+    }
 
     /// Records known to wait on `deferred` or to have come from there.
     var deferredCount: Int { backlog.count + lane.waitingDeferred }

@@ -14,6 +14,7 @@ extension EngineThread {
         attempt.request = request
         counters.inFlight += 1
         wheel.set(attempt.index, at: attempt.deadline)
+        if let lease = request.lease, lease.isOver(at: now) { return finishTooLate(attempt) }
         if request.endpoint.literal.isEmpty {
             resolve(attempt, request.endpoint.url.host)
         } else {
@@ -149,6 +150,13 @@ extension EngineThread {
             let status = connection?.reader.status
             finish(attempt, status.map { .answered(status: $0) } ?? .failed(.responseTimeout), .none, connection)
         }
+    }
+
+    /// Whoever asked for it may have lost the right to it while it waited for its name, a connection or a handshake.
+    func finishTooLate(_ attempt: Attempt) {
+        closeConnection(of: attempt)
+        counters.startsTooLate += 1
+        finish(attempt, .failed(.connectionClosed), .tooLate)
     }
 
     private func closeConnection(of attempt: Attempt) {

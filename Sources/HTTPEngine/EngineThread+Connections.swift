@@ -1,6 +1,7 @@
 // A connection's way once it stands: handshake, request out, answer in, back to the pool.
 internal import Core
 internal import Glibc
+internal import Runtime
 
 extension EngineThread {
     // MARK: TLS
@@ -65,6 +66,8 @@ extension EngineThread {
     /// Writes the one request of the connection's attempt.
     func send(_ connection: Connection) {
         guard let attempt = connection.attempt, let request = attempt.request else { return }
+        // By the clock and not by the turn's time: the process may have stood still since this turn began.
+        if let lease = request.lease, lease.isOver(at: Clock.monotonic()) { return finishTooLate(attempt) }
         if connection.isOpening { counters.connectionsOpening -= 1 }
         connection.phase = .exchanging
         attempt.phase = .exchanging

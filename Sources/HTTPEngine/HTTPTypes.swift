@@ -1,5 +1,6 @@
 // What goes into the engine and what comes out of it.
 package import Core
+package import Runtime
 
 /// A receiver as the engine knows it: its URL and the part of the request's head that is the same for every attempt.
 /// Made once a webhook (again when its URL changes) and shared by all its requests.
@@ -31,10 +32,12 @@ package struct HTTPRequest: Sendable {
     /// For DNS, connect, TLS, request and response head together; waiting for a free connection is not counted, but
     /// takes no longer than this either.
     package var timeoutMilliseconds: Int
+    /// Once it is over no byte of the request is written any more if none has been; nil never ends.
+    package var lease: StartLease?
 
     package init(
         token: UInt64, affinity: Int, endpoint: HTTPEndpoint, headerLines: [UInt8], body: [UInt8],
-        timeoutMilliseconds: Int = 5000
+        timeoutMilliseconds: Int = 5000, lease: StartLease? = nil
     ) {
         self.token = token
         self.affinity = affinity
@@ -42,6 +45,7 @@ package struct HTTPRequest: Sendable {
         self.headerLines = headerLines
         self.body = body
         self.timeoutMilliseconds = timeoutMilliseconds
+        self.lease = lease
     }
 }
 
@@ -53,6 +57,8 @@ package struct HTTPResult: Sendable {
         /// Stopped, out of our own descriptors or ports, or no connection became free within the time limit. No byte of
         /// the request was written: this was no attempt, and `outcome` is not to be held against the receiver.
         case beforeSending
+        /// The request's lease was over before a byte of it was written: no attempt either.
+        case tooLate
         /// Stopped under way; the receiver may have got it.
         case afterSending
     }
@@ -117,6 +123,8 @@ package struct HTTPEngineCounters: Equatable, Sendable {
     package var dnsTimeouts = 0
     package var dnsCacheHits = 0
     package var addressesDenied = 0
+    /// Requests whose lease was over before they had begun.
+    package var startsTooLate = 0
 
     package init() {}
 
@@ -136,6 +144,7 @@ package struct HTTPEngineCounters: Equatable, Sendable {
         dnsTimeouts += other.dnsTimeouts
         dnsCacheHits += other.dnsCacheHits
         addressesDenied += other.addressesDenied
+        startsTooLate += other.startsTooLate
     }
 
     /// One look-up came to its end.

@@ -81,9 +81,12 @@ struct Poller: ~Copyable {
         return epoll_ctl(descriptor, operation, socket, &event) == 0
     }
 
-    /// Waits; the number of events. A signal counts as none.
+    /// Waits; the number of events. What interrupts the wait may have taken long (SIGSTOP does both): then what happened
+    /// meanwhile is looked for, or answers that are here would be taken for late.
     func wait(milliseconds: Int32) -> Int {
-        max(0, Int(epoll_wait(descriptor, events, Int32(Self.capacity), milliseconds)))
+        var count = epoll_wait(descriptor, events, Int32(Self.capacity), milliseconds)
+        while count < 0, errno == EINTR { count = epoll_wait(descriptor, events, Int32(Self.capacity), 0) }
+        return max(0, Int(count))
     }
 
     func event(_ position: Int) -> (PollTag, PollFlags) {

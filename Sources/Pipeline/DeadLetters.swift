@@ -15,7 +15,7 @@ package struct DeadLetters {
         })
 
     /// - Parameter largest: bytes of the largest record kept whole; `limits.payloadBytes`.
-    package init(_ topics: Topics, _ producer: KafkaProducer, largest: Int = 1_048_576) {
+    package init(_ topics: Topics, _ producer: KafkaProducer, largest: Int) {
         self.largest = largest
         topic = producer.topic(topics.deadLetters)
         shards = topics.shards

@@ -96,6 +96,9 @@ package final class StageLoop {
     private var partitions: [StagePartition] = []
     private var firstAssignment: UInt32 = 0
     private var starts: StartRule
+    /// The right of the present assignment to begin what the world outside sees; it goes along with what is handed to other
+    /// threads, and ends with the assignment.
+    package private(set) var lease = StartLease()
     private var acknowledged: [UInt64] = []
     private var lastStore: UInt64 = 0
     /// Whether the last round left a partition unread on purpose.
@@ -164,7 +167,7 @@ package final class StageLoop {
 
     /// Whether something may be begun that the world outside sees. Not when the group may have given the partitions to
     /// others without this member having heard of it; ask right before.
-    package func mayStart() -> Bool { starts.mayStart(now: Clock.monotonic()) }
+    package func mayStart() -> Bool { !lease.isOver(at: Clock.monotonic()) }
 
     package var sessionNanoseconds: UInt64 { starts.sessionNanoseconds }
 
@@ -173,6 +176,9 @@ package final class StageLoop {
 
     /// A stage that does something long says with this that it has not stalled.
     package func isWorking() { status.turned(at: Clock.monotonic(), records: 0) }
+
+    /// What keeps the stage from a part of its work, for readiness; replaces what was said before.
+    package func complain(_ complaints: [String]) { status.complain(complaints) }
 
     /// Reads other topics from the next rebalance on, which this brings about; nothing is lost or repeated by it.
     package func subscribe(to topics: [String]) { consumer.subscribe(to: topics) }
@@ -210,6 +216,9 @@ package final class StageLoop {
     private func pollGroup() -> [KafkaConsumer.Event] {
         let events = consumer.poll()
         starts.polled(now: consumer.lastPoll)
+        let isLost = events.contains { if case .revoking(lost: true) = $0 { true } else { false } }
+        // Before anything is done about it: other threads may be about to begin something.
+        if isLost { lease.revoke() } else { lease.renew(until: starts.startEnd(now: consumer.lastPoll)) }
         return events
     }
 
@@ -238,6 +247,8 @@ package final class StageLoop {
     }
 
     private func clearPartitions(wereLost: Bool) {
+        lease.revoke()
+        lease = StartLease(until: starts.startEnd(now: Clock.monotonic()))
         partitions = []
         handler.revoked(wasLost: wereLost)
     }

@@ -6,6 +6,7 @@ package final class StageStatus: Sendable {
     package let role: String
     private let flags = Guarded((assigned: false, lastTurn: UInt64(0), partitions: 0, records: 0, hasEnded: false))
     private let figures = Guarded(StageFigures())
+    private let said = Guarded<[String]>([])
     private let metrics: MetricsCollection
 
     package init(role: String) {
@@ -21,6 +22,11 @@ package final class StageStatus: Sendable {
     }
     package var partitions: Int { flags.withLock { $0.partitions } }
     package var records: Int { flags.withLock { $0.records } }
+
+    /// What keeps the stage from a part of its work; empty when nothing does.
+    package var complaints: [String] { said.withLock { $0 } }
+
+    func complain(_ complaints: [String]) { said.withLock { $0 = complaints } }
 
     func assigned(_ partitions: Int) {
         flags.withLock {

@@ -51,10 +51,13 @@ package final class RegistryStage: StageHandler {
         case writing([Job])
     }
 
-    /// - Parameter onCaughtUp: called once the commands found at the first take-over are applied, and at once when this
-    ///   member owns nothing.
+    /// - Parameters:
+    ///   - payloadBytes: `limits.payloadBytes`.
+    ///   - onCaughtUp: called once the commands found at the first take-over are applied, and at once when this member owns
+    ///     nothing.
     package init(
-        topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, producer: KafkaProducer,
+        topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, payloadBytes: Int,
+        producer: KafkaProducer,
         onCaughtUp: @escaping @Sendable () -> Void
     ) {
         self.onCaughtUp = onCaughtUp
@@ -68,7 +71,7 @@ package final class RegistryStage: StageHandler {
         accounts = producer.topic(topics.accounts)
         subscriptions = producer.topic(topics.subscriptions)
         results = producer.topic(topics.results)
-        deadLetters = DeadLetters(topics, producer)
+        deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
     }
 
     // MARK: Taking over

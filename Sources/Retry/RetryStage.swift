@@ -24,12 +24,13 @@ package final class RetryStage: StageHandler {
         let partition: Int32
     }
 
-    package init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer) {
+    /// - Parameter payloadBytes: `limits.payloadBytes`.
+    package init(topics: Topics, schedule: RetrySchedule, payloadBytes: Int, producer: KafkaProducer) {
         self.topics = topics
         self.schedule = schedule
         census = RetryCensus(schedule)
         deliveries = producer.topic(topics.deliveries)
-        deadLetters = DeadLetters(topics, producer)
+        deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
     }
 
     package func assigned(_ partitions: [StagePartition], _: StageLoop) { self.partitions = partitions }

@@ -1,10 +1,12 @@
 // One named pthread that owns its handles. Blocking C calls never run on Swift's cooperative pool.
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 
 package final class OwnedThread: @unchecked Sendable {
     // @unchecked: `thread` is written once in init before the object is shared, and joined once by its owner.
     private let thread: pthread_t
+    private let isJoined = Atomic(false)
 
     /// Starts `body` on a thread of its own.
     /// - Parameter name: shown by `ps -L` and `perf`; the kernel keeps 15 bytes.
@@ -17,7 +19,13 @@ package final class OwnedThread: @unchecked Sendable {
     }
 
     /// Waits for the thread's end. Called exactly once, not from the thread itself.
-    package func join() { pthread_join(thread, nil) }
+    package func join() {
+        isJoined.store(true, ordering: .relaxed)
+        pthread_join(thread, nil)
+    }
+
+    /// A thread that nobody waits for gives its stack back by itself.
+    deinit { if !isJoined.load(ordering: .relaxed) { pthread_detach(thread) } }
 }
 
 private final class Body: Sendable {

@@ -88,7 +88,8 @@ class Bench:
         self.broker = NoidaBroker(directory)
         self.receiver = FastReceiver(self.directory)
         self.bridge = Bridge(directory, self.broker.bootstrap, **{
-            "topics": {"partitions": options.partitions}, "limits": {"eventsPerSecond": 0, "requestsPerMinute": 0},
+            "topics": {"partitions": options.partitions}, "deliver": {"threads": options.threads},
+            "limits": {"eventsPerSecond": 0, "requestsPerMinute": 0},
             **getattr(options, "settings", {})})
         self.backend = Backend(self.broker.bootstrap)
         self.accounts = []
@@ -258,6 +259,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accounts", type=int, default=10, help="accounts with one webhook each")
     parser.add_argument("--partitions", type=int, default=4, help="topics.partitions")
+    parser.add_argument("--threads", type=int, default=1, help="deliver.threads: sender threads of the bridge")
     parser.add_argument("--handles", type=int, default=64, help="concurrent posts of the raw loop")
     parser.add_argument("--rate", type=int, default=1000, help="events per second of the latency part")
     parser.add_argument("--seconds", type=int, default=20, help="length of the latency part; isolation: of a run; "

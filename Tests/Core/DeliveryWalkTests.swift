@@ -116,7 +116,7 @@ struct Walk {
     private mutating func readSome(_ log: Int) {
         for _ in 0..<Int.random(in: 1...40, using: &random) {
             guard read[log] < (log == 0 ? deliveries.count : deferred.count),
-                WindowLimits.room(unfinished: ledgers[log].unfinished, bytes: 0, processBytes: 0) > 0
+                WindowLimits().room(unfinished: ledgers[log].unfinished, bytes: 0, processBytes: 0) > 0
             else { return }
             let offset = Int64(read[log])
             let entry = log == 0 ? deliveries[read[log]] : deferred[read[log]]
@@ -251,7 +251,7 @@ struct Walk {
     }
 
     private mutating func rotate() {
-        guard ledgers[1].unfinished >= WindowLimits.partitionRecords else { return }
+        guard ledgers[1].unfinished >= WindowLimits().partitionRecords else { return }
         let holder = webhooks.indices.max { webhooks[$0].lane.waitingDeferred < webhooks[$1].lane.waitingDeferred }!
         guard share.othersWait(behind: webhooks[holder].backlog, next: ledgers[1].next) else { return }
         let othersWait = read[1] < found || deferred[read[1]...].contains { $0.webhook != holder }
@@ -289,7 +289,7 @@ struct Walk {
             check(webhook.backlog.count >= 0, "backlog")
         }
         for log in 0...1 {
-            check(ledgers[log].unfinished <= WindowLimits.partitionRecords, "the window")
+            check(ledgers[log].unfinished <= WindowLimits().partitionRecords, "the window")
             check(ledgers[log].watermark <= Int64(read[log]), "the watermark")
         }
         check(share.outside == webhooks.reduce(0) { $0 + $1.backlog.count }, "outside is the sum of the backlogs")

@@ -114,6 +114,9 @@ private let second: UInt64 = 1_000_000_000
             }
         }
         try eventually("the circuit opens") { try !parked().isEmpty }
+        try eventually("it is counted") { (metric("open_circuits") ?? 0) >= 1 }
+        let parkedThen = try parked().count
+        #expect((metric("parked_total") ?? 0) >= Double(parkedThen))
         let before = world.receiver.posts("/dead").count
         #expect(before > 500, "until it opened everything was attempted")
         // The one in hand, then these: the one with the most attempts is the next probe.
@@ -149,6 +152,7 @@ private let second: UInt64 = 1_000_000_000
         world.produce(dead, 1, first: 4000)
         let next = EventID(high: dead.id.hashSeed, low: 4000).description
         try eventually("closed again", seconds: 3) { world.receiver.posts("/dead").contains { $0.event == next } }
+        try eventually("and is told so") { metric("open_circuits") == 0 }
     }
 
     private func nothingIsDeferredTwice(_ world: DeliverWorld, _ limited: Webhook, _ hanging: Webhook) throws {

@@ -65,14 +65,14 @@ final class DeliverWorld: Sendable {
     /// Produces deliveries, numbered from `first`.
     func produce(
         _ webhook: Webhook, _ count: Int, first: Int = 0, attempt: Int = 0, purpose: Delivery.Purpose = .delivery,
-        topic: String? = nil, deferredAt: Timestamp? = nil
+        topic: String? = nil, deferredAt: Timestamp? = nil, bytes: Int = 0
     ) {
         for number in first..<first + count {
             let delivery = Delivery(
                 webhook: webhook.id, account: account, event: EventID(high: webhook.id.hashSeed, low: UInt32(number)),
                 eventType: "user.created", id: DeliveryID(high: webhook.id.hashSeed, low: UInt32(number)),
                 generation: webhook.generation, purpose: purpose, attempt: attempt, origin: "learnault.users/0/0",
-                deferredAt: deferredAt, body: Array("{\"n\":\(number)}".utf8))
+                deferredAt: deferredAt, body: Array("{\"n\":\(number)}".utf8) + Array(repeating: 32, count: bytes))
             producer.put(
                 topic ?? topics.deliveries, webhook.id.shard(of: shards), webhook.id.description, delivery.body,
                 delivery)
@@ -86,6 +86,8 @@ final class DeliverWorld: Sendable {
         let key: String
         let value: [UInt8]
         let headers: [String: String]
+        /// Milliseconds since 1970.
+        let timestamp: Int64
         var event: String { headers["event-id"] ?? "" }
     }
 
@@ -103,11 +105,17 @@ final class DeliverWorld: Sendable {
                     Record(
                         topic: message.topic, partition: message.partition,
                         key: String(decoding: message.key, as: UTF8.self), value: message.value.map { Array($0) } ?? [],
-                        headers: headers))
+                        headers: headers, timestamp: message.timestamp))
             }
             return reader.hasReachedEnds
         }
         return records
+    }
+
+    /// Puts a record on a topic that is no delivery.
+    func produce(_ value: [UInt8], to topic: String, partition: Int32, key: String) {
+        producer.put(topic, partition, key, value, nil)
+        producer.flush()
     }
 
     /// The records of `attempts` of a webhook, as what `read` makes of each.
@@ -126,7 +134,9 @@ final class DeliverWorld: Sendable {
     /// Runs a member on a thread of its own until it is told to stop.
     func run(
         _ group: String, eventsPerSecond: Int = 100, deferredAgeMilliseconds: Int64 = 48 * 3_600_000,
-        waiting: Bool = true, handler: @escaping @Sendable (DeliverStage) -> any StageHandler = { $0 }
+        waiting: Bool = true, connectionsPerHost: Int? = nil,
+        handler: @escaping @Sendable (DeliverStage) -> any StageHandler = { $0 },
+        configure: (inout DeliverSettings) -> Void = { _ in }
     ) throws -> Member {
         let status = StageStatus(role: group)
         let wake = EventFD()
@@ -134,12 +144,14 @@ final class DeliverWorld: Sendable {
         let results = Inbox<HTTPResult>(wake: wake)
         var engineSettings = HTTPEngineConfiguration()
         engineSettings.policy = AddressPolicy(allow: [Network("127.0.0.0/8")!], deny: [])
+        if let connectionsPerHost { engineSettings.maximumConnectionsPerHost = connectionsPerHost }
         let engine = try HTTPEngine(configuration: engineSettings) { results.put(contentsOf: $0) }
         var settings = DeliverSettings()
         settings.eventsPerSecond = eventsPerSecond
         settings.allowHTTP = true
         settings.policy = engineSettings.policy
         settings.deferredAgeMilliseconds = deferredAgeMilliseconds
+        configure(&settings)
         let thread = OwnedThread(name: group) { [self, settings] in
             guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake),
                 let consumer = try? KafkaConsumer(
@@ -174,6 +186,42 @@ final class Flag: Sendable {
     func set() { value.store(true, ordering: .releasing) }
 }
 
+/// A series of the process's metrics page; nil when it is not there.
+func metric(_ series: String) -> Double? {
+    Metrics.text.split(separator: "\n").first { $0.hasPrefix("webhook_bridge_\(series) ") }?
+        .split(separator: " ").last.flatMap { Double($0) }
+}
+
+/// Hands everything on, and looks at the stage on its own thread after every record and every turn.
+final class Watcher: StageHandler {
+    private let stage: DeliverStage
+    private let look: @Sendable (DeliverStage) -> Void
+
+    init(_ stage: DeliverStage, _ look: @escaping @Sendable (DeliverStage) -> Void) {
+        (self.stage, self.look) = (stage, look)
+    }
+
+    func handle(
+        _ message: borrowing KafkaMessage, _ record: RecordReference, _ partition: StagePartition, _ loop: StageLoop
+    ) {
+        stage.handle(message, record, partition, loop)
+        look(stage)
+    }
+
+    func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
+        let next = stage.turn(now: now, loop)
+        look(stage)
+        return next
+    }
+
+    func assigned(_ partitions: [StagePartition], _ loop: StageLoop) { stage.assigned(partitions, loop) }
+    func budget(for partition: StagePartition) -> Int { stage.budget(for: partition) }
+    func drain(_ loop: StageLoop) { stage.drain(loop) }
+    var isDrained: Bool { stage.isDrained }
+    func revoked() { stage.revoked() }
+    func revoked(wasLost: Bool) { stage.revoked(wasLost: wasLost) }
+}
+
 /// A backend that produces and waits until the broker has everything.
 private final class Producer: Sendable {
     private struct Work: Sendable {
@@ -181,14 +229,14 @@ private final class Producer: Sendable {
         let partition: Int32
         let key: String
         let value: [UInt8]
-        let delivery: Delivery
+        let delivery: Delivery?
     }
     private let pending = Guarded<[Work]>([])
     private let configuration: KafkaConfiguration
 
     init(_ configuration: KafkaConfiguration) { self.configuration = configuration }
 
-    func put(_ topic: String, _ partition: Int32, _ key: String, _ value: [UInt8], _ delivery: Delivery) {
+    func put(_ topic: String, _ partition: Int32, _ key: String, _ value: [UInt8], _ delivery: Delivery?) {
         pending.withLock {
             $0.append(Work(topic: topic, partition: partition, key: key, value: value, delivery: delivery))
         }
@@ -206,7 +254,7 @@ private final class Producer: Sendable {
         for each in work {
             producer.produce(
                 producer.topic(each.topic), partition: each.partition, key: Array(each.key.utf8), value: each.value,
-                headers: each.delivery.headers(), token: 1)
+                headers: each.delivery?.headers() ?? KafkaHeaders(capacity: 1), token: 1)
         }
         var tokens: [UInt64] = []
         while producer.unacknowledged > 0 {

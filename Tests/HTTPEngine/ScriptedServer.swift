@@ -112,6 +112,7 @@ final class ScriptedServer: Sendable {
     private let script: @Sendable (Peer) -> Void
     /// One for all connections, so that sessions are resumed.
     private let tls: ServerTLS?
+    private let beforeHandshake: @Sendable () -> Void
     private let open = Guarded<(isStopped: Bool, sockets: Set<Int32>, threads: [OwnedThread])>((false, [], []))
     private let accepted = Guarded(0)
     private let acceptor = Guarded<OwnedThread?>(nil)
@@ -120,10 +121,11 @@ final class ScriptedServer: Sendable {
 
     init(
         tls: TLS? = nil, at address: String = "127.0.0.1", port: UInt16 = 0, backlog: Int32 = 128, accepts: Bool = true,
-        _ script: @escaping @Sendable (Peer) -> Void
+        beforeHandshake: @escaping @Sendable () -> Void = {}, _ script: @escaping @Sendable (Peer) -> Void
     ) {
         self.tls = tls.map(ServerTLS.init)
         self.script = script
+        self.beforeHandshake = beforeHandshake
         (listener, self.port) = Self.listen(backlog, at: address, port: port)
         guard accepts else { return }
         acceptor.withLock { $0 = OwnedThread(name: "accept") { [self] in acceptAll() } }
@@ -212,6 +214,7 @@ final class ScriptedServer: Sendable {
         if let tls {
             peer.ssl = SSL_new(tls.context)
             SSL_set_fd(peer.ssl, descriptor)
+            beforeHandshake()
             if SSL_accept(peer.ssl) == 1 { script(peer) }
         } else {
             script(peer)

@@ -121,7 +121,7 @@ private final class Flag: Sendable {
         let run = {
             try world.run(group: "retry", reading: [world.topics.retries], fetch: KafkaConsumer.frugalFetch) {
                 [topics = world.topics] in
-                RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
+                RetryStage(topics: topics, schedule: RetrySchedule(), payloadBytes: 100_000, producer: $0)
             }
         }
         func park(_ number: UInt32, _ due: Timestamp) throws {
@@ -158,40 +158,55 @@ private final class Flag: Sendable {
     @Test func aRecordThatIsNoDeliveryIsADeadLetterAndStopsNothing() throws {
         let world = try World()
         let stop = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
-            RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
+            RetryStage(topics: topics, schedule: RetrySchedule(), payloadBytes: 100_000, producer: $0)
         }
         try world.produce(
             world.topics.retries, partition: 0, key: "5s", value: [123], headers: KafkaHeaders(capacity: 1))
         try world.produce(
             world.topics.retries, partition: 0, key: "5s", value: delivery(1, due: nil).body,
             headers: delivery(1, due: nil).headers())
-        try eventually("both are settled") {
-            try world.dump((world.topics.deliveries, 2), (world.topics.deadLetters, 2)).count == 2
+        // Longer than the limit on payloads by one byte: its beginning is kept.
+        try world.produce(
+            world.topics.retries, partition: 0, key: "5s", value: [UInt8](repeating: 120, count: 100_001),
+            headers: KafkaHeaders(capacity: 1))
+        try eventually("all are settled") {
+            try world.dump((world.topics.deliveries, 2), (world.topics.deadLetters, 2)).count == 3
         }
-        let letter = try #require(try world.dump((world.topics.deadLetters, 2)).first)
-        #expect(letter.key == world.topics.retries && letter.value == "{")
+        let letters = try world.dump((world.topics.deadLetters, 2))
+        #expect(letters.allSatisfy { $0.key == world.topics.retries })
+        #expect(letters.map { $0.value?.utf8.count } == [1, 65_536])
         stop()
     }
 
     /// The broker refuses what a record causes: the record must not be committed, and comes to its end when it is taken.
     @Test func nothingIsCommittedBeforeItsEffectsAreStored() throws {
         let world = try World()
-        let stop = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
-            RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
+        // Also the label of its metrics, which no other test has.
+        let stop = try world.run(group: "retry-refused", reading: [world.topics.retries]) { [topics = world.topics] in
+            RetryStage(topics: topics, schedule: RetrySchedule(), payloadBytes: 100_000, producer: $0)
         }
         for number in UInt32(1)...20 {
+            // The last one gives time: the next produce, which is refused, must be the stage's and not this test's.
+            let due = number == 20 ? Timestamp(milliseconds: Clock.wallMilliseconds() + 2000) : nil
             try world.produce(
-                world.topics.retries, partition: 0, key: "5s", value: delivery(number, due: nil).body,
-                headers: delivery(number, due: nil).headers())
-            if number == 10 { world.cluster.failProduces(1, code: 87) }
+                world.topics.retries, partition: 0, key: "5s", value: delivery(number, due: due).body,
+                headers: delivery(number, due: due).headers())
+            if number == 19 {
+                try eventually("nineteen are back") { try world.dump((world.topics.deliveries, 2)).count == 19 }
+            }
         }
+        world.cluster.failProduces(1, code: 87)
         try eventually("all are back") {
             Set(try world.dump((world.topics.deliveries, 2)).compactMap(\.value)).count == 20
         }
+        let refusals = "webhook_bridge_produce_retries_total{role=\"retry-refused\"} "
+        try eventually("refusals are counted") {
+            Metrics.text.split(separator: "\n").contains { $0.hasPrefix(refusals) && !$0.hasSuffix(" 0") }
+        }
         stop()
         // What was committed is not read again, and nothing is missing: twenty records, each once.
-        let again = try world.run(group: "retry", reading: [world.topics.retries]) { [topics = world.topics] in
-            RetryStage(topics: topics, schedule: RetrySchedule(), producer: $0)
+        let again = try world.run(group: "retry-refused", reading: [world.topics.retries]) { [topics = world.topics] in
+            RetryStage(topics: topics, schedule: RetrySchedule(), payloadBytes: 100_000, producer: $0)
         }
         again()
         #expect(try world.dump((world.topics.deliveries, 2)).count == 20)
@@ -220,7 +235,8 @@ private final class Flag: Sendable {
             try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds) {
                 [topics = world.topics, configuration = world.configuration] in
                 RegistryStage(
-                    topics: topics, configuration: configuration, webhooksPerAccount: 2, producer: $0,
+                    topics: topics, configuration: configuration, webhooksPerAccount: 2, payloadBytes: 100_000,
+                    producer: $0,
                     onCaughtUp: { caughtUp.set() })
             }
         }

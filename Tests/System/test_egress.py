@@ -1,9 +1,12 @@
 """Where POSTs may go and to whom: TLS broken in twelve ways, names that lie, and what the log says of each."""
+import socket
+
 import pytest
 
 from harness.events import domain_record
 from harness.metrics import Metrics
 from harness.nameserver import Nameserver
+from harness.processes import free_port
 from harness.tls import Certificates, Listener
 from harness.waiting import until
 from harness.world import World
@@ -24,6 +27,17 @@ LYING_NAMES = {
 }
 
 
+def own_address():
+    """An address of this machine that others could reach; None where there is none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+        return None if address.startswith("127.") else address
+
+
 @pytest.fixture(scope="module")
 def certificates():
     return Certificates()
@@ -41,6 +55,7 @@ def tls_cases(certificates):
 def nameserver(tls_cases):
     names = {f"{name}.example": ["127.0.0.1"] for name in tls_cases}
     names.update({f"{name}.example": answer for name, (answer, _) in LYING_NAMES.items()})
+    names["own.example"] = lambda _: [own_address()]
     names["rebinding.example"] = lambda before: ["127.0.0.1"] if before == 0 else ["169.254.169.254"]
     nameserver = Nameserver(names)
     yield nameserver
@@ -52,8 +67,10 @@ def world(tmp_path_factory, nameserver, certificates):
     directory = tmp_path_factory.mktemp("world")
     authority = directory / "ca.pem"
     certificates.trusted.cert_pem.write_to_path(str(authority))
-    world = World(directory, limits={"webhooksPerAccount": 50}, egress={
-        "nameservers": [nameserver.address], "caFile": str(authority), "timeoutMilliseconds": int(TIMEOUT * 1000)})
+    world = World(
+        directory, limits={"webhooksPerAccount": 50}, ops={"listen": f"0.0.0.0:{free_port()}"}, egress={
+            "nameservers": [nameserver.address], "caFile": str(authority), "timeoutMilliseconds": int(TIMEOUT * 1000),
+            "allowNetworks": ["127.0.0.0/8"] + [f"{own_address()}/32"] * (own_address() is not None)})
     try:
         world.run()
         yield world
@@ -128,6 +145,20 @@ def test_a_name_that_moves_inside_is_not_followed(world, account, nameserver):
     assert len(world.receiver.at("/rebinding")) == len(delivered)
 
 
+def test_a_listener_on_every_address_is_denied_on_each_of_them(world, account):
+    if own_address() is None:
+        pytest.skip("this machine has no address but loopback")
+    port = world.bridges[0].ops.rpartition(":")[2]
+    inside = account.register(f"http://own.example:{port}/", "module.completed")
+    beside = account.register("http://own.example:9/", "module.completed")
+    response = account.call("POST", "/v1/webhooks", {
+        "url": f"http://{own_address()}:{port}/", "events": ["module.completed"]})
+    assert response.status_code == 422, response.text
+    produce(world, account, "own")
+    assert first_entry(account, inside)["error"] == "Endpoint address not allowed"
+    assert first_entry(account, beside)["error"] == "Connection refused", "the address itself is allowed here"
+
+
 @pytest.mark.parametrize("url", [
     # Loopback in IPv4 is allowed to the bridge of these tests; Tests/Core has its many forms.
     "https://10.1/", "https://0xa.1/", "https://012.0.0.1/", "https://167772161/", "https://%31%30.0.0.1.:1/",
@@ -146,3 +177,10 @@ def test_ip_ranges_are_the_published_ones(registered):
     assert response.status_code == 200
     assert response.json() == {"success": True, "data": {
         "production": ["52.85.83.0/27", "54.85.83.0/27"], "testnet": ["52.85.84.0/27", "54.85.84.0/27"]}}
+
+
+def test_a_lookup_that_nobody_answers_is_counted(world, account):
+    account.register("http://slow.example:9/counted", "module.completed")
+    produce(world, account, "slow")
+    until(lambda: Metrics(world.bridges[0])("dns_lookups_total", result="timeout") >= 1, 30,
+          lambda: Metrics(world.bridges[0]).text)

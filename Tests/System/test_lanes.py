@@ -8,10 +8,12 @@ from collections import Counter
 import pytest
 
 from harness.events import send_modules
+from harness.metrics import Metrics
 from harness.receiver import Answer
 from harness.waiting import until
 
 RATE = 100
+CONNECTIONS = 16  # of one engine to one receiver
 
 
 def busiest_second(times):
@@ -71,11 +73,11 @@ def test_a_member_that_was_stopped_posts_nothing_before_it_knows_what_it_owns(ma
     sleeper = world.run("sleeper")
     world.receiver.watched |= {survivor.pid, sleeper.pid}
     targets = []
-    for _ in range(8):
+    for _ in range(16):
         account = world.account(survivor)
         path = f"/{account.id}"
         account.register(world.receiver.url(path), "module.completed")
-        world.receiver.script(path, lambda delivery: Answer(200, delay=0.02))
+        world.receiver.script(path, lambda delivery: Answer(200, delay=0.3))
         targets.append((account, path))
     wanted = {path: set() for _, path in targets}
 
@@ -88,10 +90,13 @@ def test_a_member_that_was_stopped_posts_nothing_before_it_knows_what_it_owns(ma
 
     load(1)
     until(lambda: not missing(), 60, "the first of each")
-    # Far more than their rate, so that there is something to post at every moment.
-    load(300)
+    # Far more than the engine's sixteen connections to the receiver carry, so that at every moment it has requests in hand
+    # that have not begun; their answers and connections are there the moment the process wakes.
+    load(60)
     until(lambda: sum(delivery.pid == sleeper.pid for delivery in list(world.receiver.deliveries)) > 50, 30,
           "the sleeper delivers")
+    until(lambda: Metrics(sleeper)("attempts_in_flight") >= 1.5 * CONNECTIONS, 30,
+          lambda: f"requests wait for a connection in its engine\n{Metrics(sleeper).text}")
     os.kill(sleeper.pid, signal.SIGSTOP)
     owned = {delivery.path for delivery in list(world.receiver.deliveries) if delivery.pid == sleeper.pid}
     try:
@@ -108,6 +113,7 @@ def test_a_member_that_was_stopped_posts_nothing_before_it_knows_what_it_owns(ma
     early = [delivery for delivery in world.receiver.deliveries
              if delivery.pid == sleeper.pid and woken <= delivery.wall < known]
     assert not early, f"{len(early)} POSTs between waking and knowing"
+    assert Metrics(sleeper)("starts_too_late_total") >= 1, "not vacuous: the engine had requests that it did not begin"
     for topic, places in before.items():
         now = world.committed("deliver", f"webhooks.{topic}")
         for partition, (offset, _) in places.items():

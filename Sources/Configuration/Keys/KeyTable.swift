@@ -142,7 +142,15 @@ enum KeyTable {
             ]),
         .section(
             "ops", intro: "For operators: /healthz, /readyz, /metrics. Not for the public.",
-            [key("listen", \.ops.listen, .listen, "Where it listens.")]),
+            [
+                key("listen", \.ops.listen, .listen, "Where it listens."),
+                key(
+                    "stallWarning", \.ops.stallWarning, .duration(Milliseconds.seconds(1)...Milliseconds.days(1)),
+                    "A stage that stands still this long is logged and makes /healthz and /readyz answer 503."),
+                key(
+                    "stallExit", \.ops.stallExit, .duration(Milliseconds.seconds(2)...Milliseconds.days(1)),
+                    "After this long the process ends with exit code 1, so that others take its partitions."),
+            ]),
     ]
 
     private static let outside: [KeyEntry] = [

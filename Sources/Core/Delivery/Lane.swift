@@ -56,7 +56,7 @@ package struct Lane: Sendable {
 
     /// A lane's share of its partition's window (design §2): what may wait here and not on `deferred`.
     package static let maxWaiting = 64
-    package static let maxWaitingBytes = WindowLimits.partitionBytes / 4
+    package static let maxWaitingBytes = WindowLimits().partitionBytes / 4
     package static let maxConcurrency = 16
     package static let initialConcurrency = 2
     package static let maxTestsInFlight = 4

@@ -33,6 +33,7 @@ package enum AttemptFailure: String, Sendable, CaseIterable {
     case responseHeadTooLarge = "response_head_too_large"
     case tooManyInterimResponses = "too_many_interim_responses"
     case endpointInvalid = "endpoint_invalid"
+    case secretUnavailable = "secret_unavailable"
 
     /// What the log API shows as `error`; fixed texts that tell nothing about our own network.
     package var text: String {
@@ -67,6 +68,7 @@ package enum AttemptFailure: String, Sendable, CaseIterable {
         case .responseHeadTooLarge: "Response head too large"
         case .tooManyInterimResponses: "Too many interim responses"
         case .endpointInvalid: "Endpoint URL is no longer allowed"
+        case .secretUnavailable: "Signing secret is not available"
         }
     }
 }
@@ -103,7 +105,7 @@ package enum Outcome: Equatable, Sendable {
     package var countsForCircuit: Bool {
         switch self {
         case .answered: !isSuccess
-        case .failed(.addressDenied), .failed(.endpointInvalid): false
+        case .failed(.addressDenied), .failed(.endpointInvalid), .failed(.secretUnavailable): false
         case .failed: true
         }
     }

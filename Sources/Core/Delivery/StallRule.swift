@@ -9,8 +9,9 @@ package struct StallRule: Sendable {
         case hopeless(seconds: Int)
     }
 
-    package static let stalledNanoseconds: UInt64 = 10_000_000_000
-    package static let hopelessNanoseconds: UInt64 = 120_000_000_000
+    /// `ops.stallWarning`, `ops.stallExit`.
+    private let stalledNanoseconds: UInt64
+    private let hopelessNanoseconds: UInt64
     /// What a look adds at most: when the whole process stood still, nobody could have turned.
     private static let mostPerLook: UInt64 = 2_000_000_000
 
@@ -18,7 +19,13 @@ package struct StallRule: Sendable {
     private var lastTurn: UInt64 = 0
     private var standing: UInt64 = 0
 
-    package init() {}
+    /// - Parameters:
+    ///   - stalled: how long a loop stands still until it is said, milliseconds.
+    ///   - hopeless: and until the process is given up.
+    package init(stalled: Int64 = 10_000, hopeless: Int64 = 120_000) {
+        stalledNanoseconds = UInt64(max(0, stalled)) * 1_000_000
+        hopelessNanoseconds = UInt64(max(0, hopeless)) * 1_000_000
+    }
 
     /// A look, every second or so.
     /// - Parameter turn: when the loop last turned, monotonic nanoseconds; nil when it does not run.
@@ -34,7 +41,7 @@ package struct StallRule: Sendable {
             return .turning
         }
         standing += min(now - lastLook, Self.mostPerLook)
-        if standing >= Self.hopelessNanoseconds { return .hopeless(seconds: Int(standing / 1_000_000_000)) }
-        return standing >= Self.stalledNanoseconds ? .stalled(seconds: Int(standing / 1_000_000_000)) : .turning
+        if standing >= hopelessNanoseconds { return .hopeless(seconds: Int(standing / 1_000_000_000)) }
+        return standing >= stalledNanoseconds ? .stalled(seconds: Int(standing / 1_000_000_000)) : .turning
     }
 }

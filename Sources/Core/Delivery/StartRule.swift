@@ -25,7 +25,10 @@ package struct StartRule: Sendable {
         lastPoll = now
     }
 
-    package func mayStart(now: UInt64) -> Bool {
-        lastPoll != 0 && now <= lastPoll + longestAbsence && now >= settledAt
+    package func mayStart(now: UInt64) -> Bool { now <= startEnd(now: now) }
+
+    /// Until when something that is handed over now may be begun, monotonic nanoseconds; 0 when nothing may.
+    package func startEnd(now: UInt64) -> UInt64 {
+        lastPoll != 0 && now >= settledAt ? lastPoll + longestAbsence : 0
     }
 }

@@ -115,6 +115,10 @@ extension Settings {
 
     package struct Ops: Equatable, Sendable {
         package var listen = ListenAddress(host: "127.0.0.1", port: 8081)
+        /// A stage that stands still this long is logged and makes the process unready and unhealthy.
+        package var stallWarning = Milliseconds.seconds(10)
+        /// And this long ends the process, so that others take its partitions.
+        package var stallExit = Milliseconds.minutes(2)
 
         package init() {}
     }

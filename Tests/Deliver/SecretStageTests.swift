@@ -1,0 +1,92 @@
+// A webhook whose signing secret nobody here can open: its tests are answered, its deliveries wait without being asked
+// for again and again, and it is told.
+import Core
+import Crypto
+import JSON
+import Pipeline
+import Registry
+import Runtime
+import Testing
+
+@testable import Deliver
+
+@Suite(.timeLimit(.minutes(2))) struct SecretStageTests {
+    /// Sealed with a key that the stage does not have.
+    private func locked(_ webhook: Webhook) -> Webhook {
+        let box = SecretBox(keys: [SecretBox.Key(id: "gone", bytes: [UInt8](repeating: 9, count: 32))])
+        let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
+        var locked = webhook
+        locked.secrets = [
+            SealedSecret(
+                keyID: "gone", box: box.seal(Array(WebhookSecret.generate().utf8), context: context),
+                createdAt: webhook.createdAt)
+        ]
+        return locked
+    }
+
+    @Test func testsAreAnsweredAndDeliveriesWaitForTheKey() throws {
+        let world = try DeliverWorld("secret")
+        let active = world.webhook(1, shard: 0, path: "/active")
+        let inactive = world.webhook(2, shard: 0, path: "/inactive", isActive: false)
+        let healthy = world.webhook(3, shard: 0, path: "/healthy")
+        world.view.put(locked(active))
+        world.view.put(locked(inactive))
+        let turns = Guarded(0)
+        let member = try world.run("secret") { stage in Watcher(stage) { _ in turns.withLock { $0 += 1 } } }
+        for webhook in [active, inactive] { world.produce(webhook, 1, purpose: .test) }
+        world.produce(active, 3, first: 10)
+        for webhook in [active, inactive] {
+            try eventually("the test is answered") { try world.attempts(webhook) { _ in 0 }.count == 1 }
+            let answer = try world.attempts(webhook) { ($0["status"]?.string, $0["error"]?.string) }
+            #expect(answer[0] == ("failed", "Signing secret is not available"))
+        }
+        try eventually("the deliveries get out of the way") {
+            try world.dump(world.topics.deferred).count { $0.key == active.id.description } == 3
+        }
+        try eventually("it is counted") { metric("lanes_without_secret") == 2 }
+        #expect(member.status.complaints.count == 1 && member.status.complaints[0].contains("2 webhooks"))
+        let before = turns.withLock { $0 }
+        let start = Clock.monotonic()
+        for number in 0..<10 {
+            world.produce(healthy, 1, first: number)
+            try eventually("a neighbour's") { world.receiver.posts("/healthy").count == number + 1 }
+            EventFD().wait(milliseconds: 100)
+        }
+        let seconds = Double(Clock.monotonic() - start) / 1e9
+        let perSecond = Double(turns.withLock { $0 } - before) / seconds
+        #expect(perSecond < 200, "the stage turned \(perSecond) times a second")
+        #expect(try world.attempts(active) { _ in 0 }.count == 1, "what waits is no attempt")
+        #expect(try world.dump(world.topics.deferred).count == 3, "and is not moved again")
+        #expect(world.receiver.posts("/active").isEmpty && world.receiver.posts("/inactive").isEmpty)
+
+        // The registry has a secret again that can be opened; no event has to come to make it go on.
+        world.view.put(active)
+        world.view.put(inactive)
+        try eventually("what waited is sent", seconds: 10) { world.receiver.posts("/active").count == 3 }
+        try eventually("all is well") { metric("lanes_without_secret") == 0 && member.status.complaints.isEmpty }
+        world.receiver.stop()
+        member.stop()
+    }
+
+    /// The log says it once a webhook, not once for whatever changes in the registry.
+    @Test func aSecretIsTriedOnceAChangeOfItsWebhook() throws {
+        let world = try DeliverWorld("secret-once")
+        var webhook = locked(world.webhook(1, shard: 0, path: "/"))
+        world.view.put(webhook)
+        let lane = WebhookLane(
+            id: webhook.id, shard: 0, lane: Lane(bucket: TokenBucket(perSecond: 100, burst: 5, emptySince: 0)))
+        var tries = 0
+        func refresh() -> Bool {
+            lane.refresh(world.view) { webhook in
+                tries += 1
+                return .unusable(.secret, generation: webhook.generation)
+            }
+        }
+        #expect(refresh() && lane.lacksSecret)
+        for number in UInt32(2)...5 { _ = world.webhook(number, shard: 0, path: "/other") }
+        #expect(!refresh() && tries == 1)
+        webhook.description = "changed"
+        world.view.put(webhook)
+        #expect(refresh() && tries == 2)
+    }
+}
