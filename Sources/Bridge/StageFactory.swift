@@ -2,6 +2,7 @@
 internal import Core
 internal import Deliver
 internal import Kafka
+internal import Mail
 internal import Mapping
 internal import Pipeline
 internal import Registry
@@ -52,10 +53,30 @@ struct StageFactory: Sendable {
             return runner(role, reading: [topics.commands], fetch: KafkaConsumer.noticingEnds, failed) {
                 RegistryStage(
                     topics: topics, configuration: kafka, webhooksPerAccount: settings.limits.webhooksPerAccount,
-                    producer: $0, onCaughtUp: registryCaughtUp)
+                    apiURL: settings.api.publicURL, producer: $0, onCaughtUp: registryCaughtUp)
             }
-        case .api, .mail: return nil
+        case .mail:
+            guard let smtp = smtpSettings else { return nil }
+            let wake = EventFD()
+            return runner(role, reading: [topics.emails], pace: .leisurely, wake: wake, failed) { [view] in
+                MailStage(topics: topics, settings: smtp, producer: $0, wake: wake) { account in
+                    !view.read { $0.wasRemoved(account) }
+                }
+            }
+        case .api: return nil
         }
+    }
+
+    private var smtpSettings: SMTPSettings? {
+        let mail = settings.mail
+        guard let server = mail.smtp, let from = mail.from else { return nil }
+        var smtp = SMTPSettings(server: server, from: from)
+        smtp.username = mail.username
+        smtp.password = configuration.mailPassword
+        smtp.requireTLS = mail.requireTLS
+        smtp.authoritiesFile = mail.caFile
+        smtp.timeoutMilliseconds = mail.timeoutMilliseconds
+        return smtp
     }
 
     private var schedule: RetrySchedule {
