@@ -58,7 +58,11 @@ struct StageFactory: Sendable {
         case .mail:
             guard let smtp = smtpSettings else { return nil }
             let wake = EventFD()
-            return runner(role, reading: [topics.emails], pace: .leisurely, wake: wake, failed) { [view] in
+            // Who switches mail on later does not send last month's.
+            return runner(
+                role, reading: [topics.emails], from: .age(milliseconds: 24 * 3_600_000), pace: .leisurely, wake: wake,
+                failed
+            ) { [view] in
                 MailStage(topics: topics, settings: smtp, producer: $0, wake: wake) { account in
                     !view.read { $0.wasRemoved(account) }
                 }

@@ -80,7 +80,7 @@ import Testing
                 + "-d \"{\\\"since\\\":\\\"2024-01-15T10:25:00Z\\\",\\\"until\\\":\\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\\"}\"",
         ] {
             #expect(unwrapped(email.text).contains(line), "\(line)")
-            #expect(email.html.contains(escaped(line)), "\(line)")
+            #expect(unwrapped(email.html).contains(escaped(line)), "\(line)")
         }
     }
 
@@ -93,7 +93,7 @@ import Testing
             "curl -X POST \"https://api.example.com/v1/webhooks/\(webhook)/test\" \(key)",
         ] {
             #expect(unwrapped(email.text).contains(line), "\(line)")
-            #expect(email.html.contains(escaped(line)), "\(line)")
+            #expect(unwrapped(email.html).contains(escaped(line)), "\(line)")
         }
         #expect(!email.text.contains("$API") && !email.html.contains("$API"), "the address is known")
     }
@@ -128,7 +128,9 @@ import Testing
     }
 
     private func unwrapped(_ text: String) -> String {
-        text.replacing("\n", with: " ").split(separator: " ").joined(separator: " ")
+        text.replacing(" \\\n", with: " ").replacing(" \\<br>", with: " ").replacing("\n", with: " ").split(
+            separator: " "
+        ).joined(separator: " ")
     }
 
     private func escaped(_ text: String) -> String {

@@ -33,7 +33,8 @@ struct EmailPage {
         }
         let steps = steps.enumerated().map { number, step in
             Self.wrapped("\(number + 1). \(step.title)") + "\n"
-                + Self.wrapped(step.text, indent: "   ") + "\n\n   \(step.command)"
+                + Self.wrapped(step.text, indent: "   ") + "\n\n   "
+                + step.command.split(separator: "\n").joined(separator: "\n   ")
         }
         var parts = [Self.wrapped(lead), facts.joined(separator: "\n"), stepsTitle + ":"]
         parts += steps
@@ -91,7 +92,7 @@ struct EmailPage {
             <table class="page" role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="background:#f2f4f6">
             <tr><td align="center" style="padding:24px 12px">
             <table class="card" role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:600px;background:#ffffff;border:1px solid #dfe3e7;border-radius:8px;border-collapse:separate">
-            <tr><td class="ink" align="left" style="padding:28px 28px 24px;\(Self.font);font-size:15px;line-height:1.5;color:#1b2227">
+            <tr><td class="ink" align="left" style="padding:24px 20px;\(Self.font);font-size:15px;line-height:1.5;color:#1b2227">
             <h1 class="ink" style="margin:0 0 12px;font-size:21px;line-height:1.3;font-weight:600;color:#1b2227">\(Self.escaped(heading))</h1>
             <p style="margin:0 0 20px">\(Self.escaped(lead))</p>
             \(factTable)
@@ -122,10 +123,12 @@ struct EmailPage {
     }
 
     private func stepBlock(_ number: Int, _ step: Step) -> String {
-        "<p style=\"margin:0 0 6px\"><strong>\(number). \(Self.escaped(step.title))</strong><br>\(Self.escaped(step.text))</p>\n"
+        let lines = step.command.split(separator: "\n").map { Self.escaped(String($0)) }.joined(separator: "<br>")
+        return
+            "<p style=\"margin:0 0 6px\"><strong>\(number). \(Self.escaped(step.title))</strong><br>\(Self.escaped(step.text))</p>\n"
             + "<pre class=\"code\" style=\"margin:0 0 18px;padding:10px 12px;background:#f5f7f8;border:1px solid #dfe3e7;"
             + "border-radius:6px;\(Self.code);font-size:12.5px;line-height:1.5;color:#1b2227;white-space:pre-wrap;"
-            + "\(Self.breaking)\">\(Self.escaped(step.command))</pre>"
+            + "\(Self.breaking)\">\(lines)</pre>"
     }
 
     private func noteBlock(_ note: String) -> String {

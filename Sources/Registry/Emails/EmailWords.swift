@@ -64,7 +64,7 @@ extension EmailOrder {
         ]
         switch template {
         case .disabled: facts.append(EmailPage.Fact(label: "Disabled", value: Self.people(at)))
-        case .failing: facts.append(EmailPage.Fact(label: "Last attempt", value: Self.people(lastAttemptAt ?? at)))
+        case .failing: facts.append(EmailPage.Fact(label: "Final attempt", value: Self.people(lastAttemptAt ?? at)))
         }
         return facts
     }
@@ -84,22 +84,28 @@ extension EmailOrder {
     }
 }
 
-/// The API's calls as lines for a shell.
+/// The API's calls as lines for a shell, continued so that none has to be broken where it is shown.
 private struct EmailCommands {
     let webhook: WebhookID
     let api: String?
 
     private static let key = "-H \"Authorization: Bearer $KEY\""
-    private static let json = "-H 'Content-Type: application/json'"
-    private var path: String { "\"\(api ?? "$API")/v1/webhooks/\(webhook)" }
 
-    var test: String { "curl -X POST \(path)/test\" \(Self.key) \(Self.json) -d '{\"wait\":true}'" }
-    var enable: String { "curl -X PATCH \(path)\" \(Self.key) \(Self.json) -d '{\"isActive\":true}'" }
-    var failures: String { "curl \(path)/logs?status=failed\" \(Self.key)" }
+    var test: String { post("/test", "'{\"wait\":true}'") }
+    var enable: String { call("-X PATCH ", "", "'{\"isActive\":true}'") }
+    var failures: String { call("", "/logs?status=failed", nil) }
 
     func replay(since: Timestamp) -> String {
-        let range = "{\\\"since\\\":\\\"\(since.secondsText)\\\",\\\"until\\\":\\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\\"}"
-        return "curl -X POST \(path)/replay\" \(Self.key) \(Self.json) -d \"\(range)\""
+        let now = "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+        return post("/replay", #""{\"since\":\"\#(since.secondsText)\",\"until\":\"\#(now)\"}""#)
+    }
+
+    private func post(_ path: String, _ body: String) -> String { call("-X POST ", path, body) }
+
+    private func call(_ method: String, _ path: String, _ body: String?) -> String {
+        var lines = ["curl \(method)\"\(api ?? "$API")/v1/webhooks/\(webhook)\(path)\"", Self.key]
+        if let body { lines += ["-H 'Content-Type: application/json'", "-d \(body)"] }
+        return lines.joined(separator: " \\\n  ")
     }
 
     var legend: String {
