@@ -29,8 +29,7 @@ package enum MailText {
         return "\(day), \(parts[2]) \(months[(Int(parts[1]) ?? 1) - 1]) \(parts[0]) \(parts[3]) +0000"
     }
 
-    /// A header's text. Plain ASCII that fits on a line stays as it is, anything else becomes encoded words of at most 75
-    /// characters, one a line.
+    /// A header's text. Plain ASCII that fits on a line stays as it is, anything else becomes encoded words, one a line.
     /// - Parameter behind: the characters of the line before it.
     package static func encodedWords(_ text: String, behind: Int) -> String {
         let clean = String(
@@ -42,8 +41,8 @@ package enum MailText {
         var word: [UInt8] = []
         for scalar in clean.unicodeScalars {
             let bytes = Array(String(scalar).utf8)
-            // 45 bytes are 60 characters of base64, with the 12 around them 72. A character is never split.
-            if word.count + bytes.count > 45 {
+            // Three bytes are four characters of base64, and 12 stand around them. A character is never split.
+            if word.count + bytes.count > (longestLine - (words.isEmpty ? behind : 1) - 12) / 4 * 3 {
                 words.append(encoded(word))
                 word = []
             }
@@ -54,6 +53,8 @@ package enum MailText {
     }
 
     private static let longestHeader = 500
+    /// With an encoded word in it (RFC 2047).
+    private static let longestLine = 76
 
     private static func encoded(_ word: [UInt8]) -> String { "=?utf-8?B?\(Base64.encode(word))?=" }
 
