@@ -78,7 +78,8 @@ final class MailSender: Sendable {
         // Of a topic that sees a few a day.
         var sent = BoundedSet<EmailID>(kept: 5000)
         var backoff = MailBackoff()
-        var firstTry: UInt64 = 0
+        // When the server put the first one off; 0 while it has not. Its absence does not count.
+        var putOffSince: UInt64 = 0
         var nextTry: UInt64 = 0
         while !isStopping {
             jobs.take(into: &batch)
@@ -88,7 +89,7 @@ final class MailSender: Sendable {
             if !stale.isEmpty {
                 results.put(contentsOf: stale.map { Result(job: $0, ending: .handedBack) })
                 waiting.removeFirst(stale.count)
-                (firstTry, nextTry) = (0, 0)
+                (putOffSince, nextTry) = (0, 0)
             }
             let now = Clock.monotonic()
             guard let job = waiting.first, now >= nextTry else {
@@ -96,12 +97,11 @@ final class MailSender: Sendable {
                 jobs.wake.clear()
                 continue
             }
-            if firstTry == 0 { firstTry = now }
             let isRepeated = sent.contains(job.message.id)
-            if let ending = isRepeated ? .repeated : attempt(job, client, firstTry: firstTry) {
+            if let ending = isRepeated ? .repeated : attempt(job, client, &putOffSince) {
                 if case .sent = ending { sent.insert(job.message.id) }
                 waiting.removeFirst()
-                (firstTry, nextTry) = (0, 0)
+                (putOffSince, nextTry) = (0, 0)
                 backoff.reset()
                 results.put(Result(job: job, ending: ending))
             } else {
@@ -111,10 +111,12 @@ final class MailSender: Sendable {
     }
 
     /// - Returns: nil when it is to be tried again.
-    private func attempt(_ job: Job, _ client: SMTPClient, firstTry: UInt64) -> Result.Ending? {
+    private func attempt(_ job: Job, _ client: SMTPClient, _ putOffSince: inout UInt64) -> Result.Ending? {
         guard isWanted(job.message.account) else { return .unwanted }
         let outcome = client.send(job.message)
-        switch outcome.verdict(triedFor: Clock.monotonic() - firstTry) {
+        let now = Clock.monotonic()
+        if case .answered = outcome, putOffSince == 0 { putOffSince = now }
+        switch outcome.verdict(putOffFor: putOffSince == 0 ? 0 : now - putOffSince) {
         case .done: return .sent
         case .giveUp(let reason): return .refused(reason: reason)
         case .again:

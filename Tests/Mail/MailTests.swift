@@ -97,7 +97,7 @@ import Testing
     private static let day: UInt64 = 86_400_000_000_000
 
     @Test func whatTheServerSaysDecides() {
-        func verdict(_ outcome: MailTry, after: UInt64 = 0) -> MailTry.Verdict { outcome.verdict(triedFor: after) }
+        func verdict(_ outcome: MailTry, after: UInt64 = 0) -> MailTry.Verdict { outcome.verdict(putOffFor: after) }
         #expect(verdict(.taken) == .done)
         #expect(
             verdict(.answered(code: 550, to: .recipient))

@@ -182,8 +182,12 @@ def test_no_field_can_end_a_line(mailing, mail_server):
     assert [line for line in mail.raw.splitlines() if len(line) > 76 and b"boundary=" not in line] == []
 
 
-def test_nobody_is_named_in_logs_and_metrics(mailing):
+def test_nobody_is_named_in_logs_and_metrics(mailing, mail_server):
     bridge = mailing.bridges[0]
+    mail_server.script("recipient", "named@example.com", "450 <named@example.com> is away", "550 <named@example.com> is gone")
+    put(mailing, record("named@example.com"))
+    put(mailing, record("unnamed@example.com"))
+    arrived(mail_server, "unnamed@example.com")
     assert "mail sent" in bridge.log and "mail was given up" in bridge.log and "mail was not taken" in bridge.log
     for text in (bridge.log, Metrics(bridge).text):
         assert "@" not in text, re.findall(r"\S*@\S*", text)[:3]

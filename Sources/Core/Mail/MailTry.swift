@@ -26,8 +26,8 @@ package enum MailTry: Equatable, Sendable {
     /// For how long a server may put one message off before it is given up.
     package static let longestDeferralNanoseconds: UInt64 = 24 * 3_600_000_000_000
 
-    /// - Parameter triedFor: nanoseconds since the first try at this message.
-    package func verdict(triedFor: UInt64) -> Verdict {
+    /// - Parameter putOffFor: nanoseconds since the server first put this message off; 0 before that.
+    package func verdict(putOffFor: UInt64) -> Verdict {
         switch self {
         case .taken: return .done
         case .failed: return .again
@@ -36,7 +36,7 @@ package enum MailTry: Equatable, Sendable {
                 return .giveUp(reason: "the mail server refused the \(part.rawValue) for good (\(code))")
             }
             // Mails go out in order, so that one the server never takes would hold up all others.
-            if triedFor >= Self.longestDeferralNanoseconds {
+            if putOffFor >= Self.longestDeferralNanoseconds {
                 return .giveUp(reason: "the mail server has put the \(part.rawValue) off for a day (\(code))")
             }
             return .again
