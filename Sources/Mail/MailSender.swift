@@ -54,7 +54,7 @@ final class MailSender: Sendable {
         jobs.put(Job(record: record, message: message, round: state.withLock { $0.round }))
     }
 
-    /// Hands back what is not on its way yet; what comes after this is a new round.
+    /// Hands back what the server cannot have taken yet; what comes after this is a new round.
     func handBack() {
         state.withLock { $0.round += 1 }
         jobs.wake.signal()
@@ -72,7 +72,7 @@ final class MailSender: Sendable {
     // MARK: The thread
 
     private func run() {
-        let client = SMTPClient(settings) { [state] in state.withLock { $0.isStopping } }
+        let client = SMTPClient(settings)
         var waiting: [Job] = []
         var batch: [Job] = []
         // Of a topic that sees a few a day.
@@ -113,14 +113,17 @@ final class MailSender: Sendable {
     /// - Returns: nil when it is to be tried again.
     private func attempt(_ job: Job, _ client: SMTPClient, _ putOffSince: inout UInt64) -> Result.Ending? {
         guard isWanted(job.message.account) else { return .unwanted }
-        let outcome = client.send(job.message)
+        let outcome = client.send(job.message) { [state] hasBegun in
+            state.withLock { $0.isStopping || !hasBegun && job.round < $0.round }
+        }
         let now = Clock.monotonic()
         if case .answered = outcome, putOffSince == 0 { putOffSince = now }
         switch outcome.verdict(putOffFor: putOffSince == 0 ? 0 : now - putOffSince) {
         case .done: return .sent
         case .giveUp(let reason): return .refused(reason: reason)
         case .again:
-            guard !isStopping else { return nil }
+            // One that was given up for us says nothing of the server.
+            guard state.withLock({ !$0.isStopping && job.round == $0.round }) else { return nil }
             retried.add()
             Log.warning(
                 "mail was not taken; it is tried again", .email(job.message.id.description), .reason(outcome.text))

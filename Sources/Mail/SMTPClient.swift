@@ -27,17 +27,15 @@ final class SMTPClient {
     private let settings: SMTPSettings
     private let handle: OpaquePointerBox
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
-    private let isAborted: () -> Bool
+    private var mustStop: (_ hasBegun: Bool) -> Bool = { _ in false }
 
     private struct OpaquePointerBox { let curl: UnsafeMutableRawPointer }
 
     /// Once a process, and never undone: other threads may be using OpenSSL when it ends.
     private static let isReady: Bool = ccurl_global_init() == CURLE_OK
 
-    /// - Parameter isAborted: asked about once a second while a message is on its way; true gives the try up.
-    init(_ settings: SMTPSettings, isAborted: @escaping () -> Bool) {
+    init(_ settings: SMTPSettings) {
         self.settings = settings
-        self.isAborted = isAborted
         precondition(Self.isReady, "curl_global_init failed: out of memory")
         guard let curl = curl_easy_init() else { preconditionFailure("curl_easy_init failed: out of memory") }
         handle = OpaquePointerBox(curl: curl)
@@ -50,7 +48,10 @@ final class SMTPClient {
     }
 
     /// One try. Blocks for the configured timeout at most.
-    func send(_ message: MailMessage) -> MailTry {
+    /// - Parameter mustStop: asked about once a second, with whether the message itself is on its way: before that the
+    ///   server cannot have taken it. true gives the try up.
+    func send(_ message: MailMessage, mustStop: @escaping (_ hasBegun: Bool) -> Bool) -> MailTry {
+        self.mustStop = mustStop
         let curl = handle.curl
         curl_easy_reset(curl)
         errorText[0] = 0
@@ -105,7 +106,7 @@ final class SMTPClient {
         ccurl_set_progress(curl, onProgress, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    fileprivate var mustStop: Bool { isAborted() }
+    fileprivate func mustStop(uploaded: curl_off_t) -> Bool { mustStop(uploaded > 0) }
 
     /// An answer counts only where libcurl says that it was what ended the try: its code stays behind after other errors.
     private func judge(_ result: CURLcode) -> MailTry {
@@ -129,8 +130,8 @@ final class SMTPClient {
 }
 
 private func onProgress(
-    _ context: UnsafeMutableRawPointer?, _: curl_off_t, _: curl_off_t, _: curl_off_t, _: curl_off_t
+    _ context: UnsafeMutableRawPointer?, _: curl_off_t, _: curl_off_t, _: curl_off_t, _ uploaded: curl_off_t
 ) -> Int32 {
     guard let context else { return 0 }
-    return Unmanaged<SMTPClient>.fromOpaque(context).takeUnretainedValue().mustStop ? 1 : 0
+    return Unmanaged<SMTPClient>.fromOpaque(context).takeUnretainedValue().mustStop(uploaded: uploaded) ? 1 : 0
 }
