@@ -37,6 +37,7 @@ let package = Package(
         system("CAres", ["libc-ares-dev"]),
         system("CMicroHTTPD", ["libmicrohttpd-dev"]),
         system("CSQLite", ["libsqlite3-dev"]),
+        system("CCurl", ["libcurl4-openssl-dev"]),
         system("CLinux", []),
         .target(
             name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-O2"])], linkerSettings: [.linkedLibrary("simdjson")]),
@@ -61,6 +62,7 @@ let package = Package(
             "Repair", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
         library("Deliver", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "Pipeline", "Registry"]),
         library("Retry", ["Core", "Runtime", "Kafka", "Pipeline"]),
+        library("Mail", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline", "CCurl", "CLinux"]),
         library("Registry", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline"]),
         library("API", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Registry", "CSQLite"]),
 
@@ -69,7 +71,7 @@ let package = Package(
             "Bridge",
             [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Mapping", "Pipeline",
-                "Translate", "Deliver", "Retry", "Registry", "API",
+                "Translate", "Deliver", "Retry", "Registry", "Mail", "API",
             ]),
 
         // The program
@@ -94,6 +96,8 @@ let package = Package(
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
+        tests("Mail", ["Mail", "Core", "JSON"]),
+        tests("Registry", ["Registry", "Core", "JSON"]),
         tests("Repair", ["Repair", "Core", "Kafka", "Runtime"]),
         tests(
             "Deliver",

@@ -16,17 +16,22 @@ package struct BridgeConfiguration: Sendable {
     package let plans: MappingPlans
     /// Needed by the roles of ``rolesWithSecrets``.
     package var secrets: SecretBox?
+    /// Of `mail.username`; never logged.
+    package var mailPassword: String?
 
     /// The roles that seal or open signing secrets.
     package static let rolesWithSecrets: Set<Role> = [.api, .deliver]
 
-    package init(settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox?) {
+    package init(
+        settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox?, mailPassword: String? = nil
+    ) {
         precondition(
             secrets != nil || roles.isDisjoint(with: Self.rolesWithSecrets), "the caller has checked secrets.keyFile")
         self.settings = settings
         self.roles = roles
         self.plans = MappingPlans(plans)
         self.secrets = secrets
+        self.mailPassword = mailPassword
     }
 }
 
@@ -208,7 +213,7 @@ package final class Bridge: Sendable {
         guard current.reachedBroker else { return ["no broker reached at \(kafka.bootstrapServers)"] }
         guard current.topicsAreRight else { return ["topics are not checked yet"] }
         guard feed.isLoaded else { return ["registry view is not loaded"] }
-        let wanted = configuration.roles.subtracting([.api, .mail]).count
+        let wanted = configuration.roles.subtracting([.api]).count
         guard stages.count == wanted else { return ["stages are starting"] }
         var missing = complaints
         missing += stages.flatMap { $0.status.complaints }

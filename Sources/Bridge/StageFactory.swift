@@ -2,6 +2,7 @@
 internal import Core
 internal import Deliver
 internal import Kafka
+internal import Mail
 internal import Mapping
 internal import Pipeline
 internal import Registry
@@ -55,10 +56,37 @@ struct StageFactory: Sendable {
             ) {
                 RegistryStage(
                     topics: topics, configuration: kafka, webhooksPerAccount: settings.limits.webhooksPerAccount,
-                    payloadBytes: settings.limits.payloadBytes, producer: $0, onCaughtUp: registryCaughtUp)
+                    apiURL: settings.api.publicURL, payloadBytes: settings.limits.payloadBytes, producer: $0,
+                    onCaughtUp: registryCaughtUp)
             }
-        case .api, .mail: return nil
+        case .mail:
+            guard let smtp = smtpSettings else { return nil }
+            let wake = EventFD()
+            // Who switches mail on later does not send last month's.
+            return runner(
+                role, reading: [topics.emails], from: .age(milliseconds: 24 * 3_600_000), pace: .leisurely, wake: wake,
+                failed
+            ) { [view] in
+                MailStage(
+                    topics: topics, settings: smtp, payloadBytes: settings.limits.payloadBytes, producer: $0, wake: wake
+                ) { account in
+                    !view.read { $0.wasRemoved(account) }
+                }
+            }
+        case .api: return nil
         }
+    }
+
+    private var smtpSettings: SMTPSettings? {
+        let mail = settings.mail
+        guard let server = mail.smtp, let from = mail.from else { return nil }
+        var smtp = SMTPSettings(server: server, from: from)
+        smtp.username = mail.username
+        smtp.password = configuration.mailPassword
+        smtp.requireTLS = mail.requireTLS
+        smtp.authoritiesFile = mail.caFile
+        smtp.timeoutMilliseconds = mail.timeoutMilliseconds
+        return smtp
     }
 
     private var schedule: RetrySchedule {

@@ -80,6 +80,9 @@ struct DeliveryOutput {
         case .retry(let tier, let due):
             failed.dueAt = due
             produce(failed, tier, shard: lane.shard, record, loop)
+            if RetrySchedule.isOneLeft(attemptsMade: number) {
+                warn(failed, at: attempt.endedAt, lastAttemptAt: due, record, loop)
+            }
         case .giveUp:
             failed.dueAt = nil
             deadLetters.write(
@@ -108,8 +111,28 @@ struct DeliveryOutput {
                 DisableOrder(
                     generation: delivery.generation, reason: "too many failures", failedAttempts: delivery.attempt,
                     lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)))
+        order(command, record, loop)
+    }
+
+    private func warn(
+        _ delivery: Delivery, at: Timestamp, lastAttemptAt: Timestamp, _ record: RecordReference, _ loop: StageLoop
+    ) {
+        // The same id for every delivery that comes this far: all but the first are answered from memory.
+        let seed = Array("warn\0\(delivery.webhook)\0\(delivery.generation)".utf8)
+        let command = Command(
+            id: CommandID(bytes: Digest.sha256(seed)), account: delivery.account, at: at, notAfter: nil,
+            change: .warnWebhook(
+                delivery.webhook,
+                WarnOrder(
+                    generation: delivery.generation, failedAttempts: delivery.attempt,
+                    lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at,
+                    lastAttemptAt: lastAttemptAt)))
+        order(command, record, loop)
+    }
+
+    private func order(_ command: Command, _ record: RecordReference, _ loop: StageLoop) {
         loop.produce(
-            commands, partition: 0, key: Array(delivery.account.description.utf8), value: command.json,
+            commands, partition: 0, key: Array(command.account.description.utf8), value: command.json,
             headers: KafkaHeaders.none, for: record)
     }
 

@@ -3,6 +3,23 @@ package import Core
 package import Kafka
 internal import Runtime
 
+/// A record copied out of the client's hands.
+package struct KeptRecord: Sendable {
+    let topic: String
+    let origin: String
+    let timestamp: Int64
+    let key: [UInt8]
+    let value: [UInt8]
+
+    package init(_ message: borrowing KafkaMessage) {
+        topic = message.topic
+        origin = "\(topic)/\(message.partition)/\(message.offset)"
+        timestamp = message.timestamp
+        key = Array(message.key)
+        value = message.value.map { Array($0) } ?? []
+    }
+}
+
 package struct DeadLetters {
     private let topic: KafkaProducer.Topic
     private let shards: Int
@@ -76,6 +93,25 @@ package struct DeadLetters {
         let key = Array(source.utf8)
         loop.produce(
             topic, partition: Murmur2.partition(key, of: shards), key: key, value: value, headers: headers,
+            for: record)
+    }
+
+    /// A record of the bridge's own that is given up some time after it was read. Key: its topic.
+    package func write(
+        _ kept: KeptRecord, reason: DeadLetterReason, message cause: String, for record: RecordReference,
+        _ loop: StageLoop
+    ) {
+        written[reason]?.add()
+        let headers = KafkaHeaders(capacity: 6)
+        headers.add("reason", reason.rawValue)
+        headers.add("message", Self.cut(cause))
+        headers.add("origin", kept.origin)
+        headers.add("attempt", "0")
+        if kept.timestamp >= 0 { headers.add("source-timestamp", String(kept.timestamp)) }
+        headers.add("source-key", kept.key)
+        let key = Array(kept.topic.utf8)
+        loop.produce(
+            topic, partition: Murmur2.partition(key, of: shards), key: key, value: kept.value, headers: headers,
             for: record)
     }
 

@@ -116,7 +116,8 @@ extension Webhook {
             description: fields.optionalText("description"), events: try fields.texts("events"),
             isActive: try fields.boolean("isActive"), version: try fields.text("version"),
             generation: try fields.integer("generation"), createdAt: try fields.time("createdAt"),
-            updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled)
+            updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled,
+            warnedGeneration: json["warnedGeneration"]?.int)
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -149,6 +150,7 @@ extension Webhook {
                     writer.field("lastError", disabled.lastError)
                 }
             }
+            if let warnedGeneration { writer.field("warnedGeneration", warnedGeneration) }
         }
     }
 }
@@ -161,6 +163,7 @@ extension Command {
         case "account.create":
             guard let account = json["account"] else { throw fields.wrong("account") }
             change = .createAccount(try Account(json: account))
+        case "account.delete": change = .deleteAccount
         case "webhook.create":
             guard let webhook = json["webhook"] else { throw fields.wrong("webhook") }
             change = .createWebhook(try Webhook(json: webhook))
@@ -179,6 +182,13 @@ extension Command {
                     generation: try fields.integer("generation"), reason: try fields.text("reason"),
                     failedAttempts: try fields.integer("failedAttempts"), lastError: try fields.text("lastError"),
                     failingSince: try fields.time("failingSince")))
+        case "webhook.warn":
+            change = .warnWebhook(
+                try fields.id("webhookId"),
+                WarnOrder(
+                    generation: try fields.integer("generation"), failedAttempts: try fields.integer("failedAttempts"),
+                    lastError: try fields.text("lastError"), failingSince: try fields.time("failingSince"),
+                    lastAttemptAt: try fields.time("lastAttemptAt")))
         default: throw fields.wrong("type")
         }
         self.init(
@@ -198,6 +208,7 @@ extension Command {
             case .createAccount(let account):
                 writer.key("account")
                 account.write(to: &writer)
+            case .deleteAccount: break
             case .createWebhook(let webhook):
                 writer.key("webhook")
                 webhook.write(to: &writer)
@@ -212,6 +223,13 @@ extension Command {
                 writer.field("failedAttempts", order.failedAttempts)
                 writer.field("lastError", order.lastError)
                 writer.field("failingSince", order.failingSince.description)
+            case .warnWebhook(let id, let order):
+                writer.field("webhookId", id.description)
+                writer.field("generation", order.generation)
+                writer.field("failedAttempts", order.failedAttempts)
+                writer.field("lastError", order.lastError)
+                writer.field("failingSince", order.failingSince.description)
+                writer.field("lastAttemptAt", order.lastAttemptAt.description)
             }
         }
     }
@@ -219,10 +237,12 @@ extension Command {
     package var typeName: String {
         switch change {
         case .createAccount: "account.create"
+        case .deleteAccount: "account.delete"
         case .createWebhook: "webhook.create"
         case .updateWebhook: "webhook.update"
         case .deleteWebhook: "webhook.delete"
         case .disableWebhook: "webhook.disable"
+        case .warnWebhook: "webhook.warn"
         }
     }
 }

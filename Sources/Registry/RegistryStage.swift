@@ -11,6 +11,7 @@ package final class RegistryStage: StageHandler {
     private let topics: Topics
     private let configuration: KafkaConfiguration
     private let webhooksPerAccount: Int
+    private let apiURL: String?
     private let producer: KafkaProducer
     private let notices: KafkaProducer.Topic
     private let emails: KafkaProducer.Topic
@@ -37,10 +38,9 @@ package final class RegistryStage: StageHandler {
 
         var isAnnounced: Bool {
             actions.contains {
-                switch $0 {
-                case .notice, .email: true
-                case .writeAccount, .writeWebhook, .removeWebhook: false
-                }
+                if case .notice = $0 { return true }
+                if case .email = $0 { return true }
+                return false
             }
         }
     }
@@ -52,14 +52,15 @@ package final class RegistryStage: StageHandler {
     }
 
     /// - Parameters:
+    ///   - apiURL: where subscribers reach the API, for the commands in mails; nil: `$API`.
     ///   - payloadBytes: `limits.payloadBytes`.
-    ///   - onCaughtUp: called once the commands found at the first take-over are applied, and at once when this member owns
-    ///     nothing.
+    ///   - onCaughtUp: called once the commands found at the first take-over are applied, and at once when this member
+    ///     owns nothing.
     package init(
-        topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, payloadBytes: Int,
-        producer: KafkaProducer,
-        onCaughtUp: @escaping @Sendable () -> Void
+        topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, apiURL: String? = nil,
+        payloadBytes: Int, producer: KafkaProducer, onCaughtUp: @escaping @Sendable () -> Void
     ) {
+        self.apiURL = apiURL
         self.onCaughtUp = onCaughtUp
         self.topics = topics
         self.configuration = configuration
@@ -159,7 +160,7 @@ package final class RegistryStage: StageHandler {
         let (answer, actions) = state.apply(command, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
         let wroteState = actions.contains {
             switch $0 {
-            case .writeAccount, .writeWebhook, .removeWebhook: true
+            case .writeAccount, .writeWebhook, .removeWebhook, .removeAccount: true
             case .notice, .email: false
             }
         }
@@ -215,8 +216,9 @@ package final class RegistryStage: StageHandler {
                 send(notices, notice.webhook.description, notice.json, job, loop)
                 Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(notice.webhook.description))
             case .email(let account, let order):
-                send(emails, account.description, order.json(account: account), job, loop)
-            case .writeAccount, .writeWebhook, .removeWebhook: break
+                send(emails, account.description, order.json(account: account, api: apiURL), job, loop)
+                Log.info("webhook mail", .name(order.template.rawValue), .webhook(order.webhook.description))
+            case .writeAccount, .writeWebhook, .removeWebhook, .removeAccount: break
             }
         }
     }
@@ -233,11 +235,8 @@ package final class RegistryStage: StageHandler {
                 var writer = JSONWriter()
                 webhook.write(to: &writer)
                 send(subscriptions, webhook.id.description, writer.bytes, job, loop)
-            case .removeWebhook(let id):
-                loop.produce(
-                    subscriptions, partition: 0, key: Array(id.description.utf8), value: nil,
-                    headers: commandHeader(job),
-                    for: job.record)
+            case .removeWebhook(let id): remove(subscriptions, id.description, job, loop)
+            case .removeAccount(let id): remove(accounts, id.description, job, loop)
             }
         }
     }
@@ -247,6 +246,11 @@ package final class RegistryStage: StageHandler {
     ) {
         loop.produce(
             topic, partition: 0, key: Array(key.utf8), value: value, headers: commandHeader(job), for: job.record)
+    }
+
+    private func remove(_ topic: KafkaProducer.Topic, _ key: String, _ job: Job, _ loop: StageLoop) {
+        loop.produce(
+            topic, partition: 0, key: Array(key.utf8), value: nil, headers: commandHeader(job), for: job.record)
     }
 
     private func commandHeader(_ job: Job) -> KafkaHeaders {

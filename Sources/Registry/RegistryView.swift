@@ -17,20 +17,15 @@ package final class RegistryView: Sendable {
         private var owned: [AccountID: Set<WebhookID>] = [:]
         private var keys: [String: (account: AccountID, key: APIKey)] = [:]
         package private(set) var routes = RoutingTable()
-        /// The webhooks removed last, so that a deleted one can be told from one this view does not know yet.
-        private var removed: Set<WebhookID> = []
-        private var removedInOrder: [WebhookID] = []
-        private static let rememberedRemovals = 10_000
+        /// What was removed last, so that a deleted webhook can be told from one this view does not know yet.
+        private var removedWebhooks = BoundedSet<WebhookID>(kept: 10_000)
+        private var removedAccounts = BoundedSet<AccountID>(kept: 10_000)
 
-        package func wasRemoved(_ id: WebhookID) -> Bool { removed.contains(id) }
+        package func wasRemoved(_ id: WebhookID) -> Bool { removedWebhooks.contains(id) }
+        package func wasRemoved(_ id: AccountID) -> Bool { removedAccounts.contains(id) }
 
-        fileprivate mutating func noteRemoval(_ id: WebhookID) {
-            guard removed.insert(id).inserted else { return }
-            removedInOrder.append(id)
-            guard removedInOrder.count > 2 * Self.rememberedRemovals else { return }
-            for old in removedInOrder.prefix(Self.rememberedRemovals) { removed.remove(old) }
-            removedInOrder.removeFirst(Self.rememberedRemovals)
-        }
+        fileprivate mutating func noteRemoval(_ id: WebhookID) { removedWebhooks.insert(id) }
+        fileprivate mutating func noteRemoval(_ id: AccountID) { removedAccounts.insert(id) }
 
         package func webhooks(of account: AccountID) -> [Webhook] {
             (owned[account] ?? []).compactMap { webhooks[$0] }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
@@ -82,7 +77,12 @@ package final class RegistryView: Sendable {
 
     package func put(_ account: Account) { change { $0.put(account) } }
     package func put(_ webhook: Webhook) { change { $0.put(webhook) } }
-    package func removeAccount(_ id: AccountID) { change { $0.remove(id) } }
+    package func removeAccount(_ id: AccountID) {
+        change {
+            $0.remove(id)
+            $0.noteRemoval(id)
+        }
+    }
     package func removeWebhook(_ id: WebhookID) {
         change {
             $0.remove(id)

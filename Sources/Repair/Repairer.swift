@@ -41,6 +41,7 @@ package final class Repairer {
         switch DeadLetterReason(rawValue: summary.reason) {
         case .unmappable, .noAudience, .tooLarge: return translate(letter, summary, emit)
         case .retriesSpent, .webhookDisabled, .overItsRate: return send(letter, summary, emit)
+        case .mailRefused: return .failed("it is an email: its value has all that another mailer needs")
         case .malformedRecord: return .failed("it was a record of the bridge's own topics that nobody could read")
         case nil: return .failed("this version does not know the reason \"\(summary.reason)\"")
         }

@@ -52,6 +52,7 @@ package enum Log {
         package static func account(_ value: String) -> Field { text("account", value) }
         package static func event(_ value: String) -> Field { text("event", value) }
         package static func eventType(_ value: String) -> Field { text("eventType", value) }
+        package static func email(_ value: String) -> Field { text("email", value) }
         package static func delivery(_ value: String) -> Field { text("delivery", value) }
         package static func command(_ value: String) -> Field { text("command", value) }
         package static func attempt(_ value: some BinaryInteger) -> Field { integer("attempt", value) }

@@ -1,4 +1,5 @@
-// `accounts create`: makes id and key itself, sends the command, and waits a little for the registry's answer.
+// `accounts create` and `accounts delete`: make the command with all that is random in it, send it, and wait a little for the
+// registry's answer.
 internal import API
 internal import Configuration
 internal import Core
@@ -32,6 +33,28 @@ enum AccountsCommand {
         let line = JSONWriter.document { writer in
             writer.field("accountId", account.id.description)
             writer.field("apiKey", key.text)
+        }
+        Terminal.print(String(decoding: line, as: UTF8.self))
+    }
+
+    static func delete(_ options: AccountDeletionOptions) throws(Exit) {
+        let loaded = try LoadedConfiguration.load(options.configuration, needs: .cluster)
+        let command = Command(
+            id: CommandID(bytes: Random.bytes(12)), account: options.account,
+            at: Timestamp(milliseconds: Clock.wallMilliseconds()), notAfter: nil, change: .deleteAccount)
+        let topics = Topics(prefix: loaded.settings.topics.prefix, shards: loaded.settings.topics.partitions)
+        var isDeleted = true
+        switch try send(command, loaded.kafka, topics) {
+        case .applied: break
+        case .unconfirmed:
+            isDeleted = false
+            Terminal.error("no registry answered within 2 s: the account will be gone as soon as one runs")
+        case .refused(.accountNotFound): throw .failure("there is no account \(options.account)")
+        case .refused(let refusal): throw .failure("the registry refused: \(refusal.rawValue)")
+        }
+        let line = JSONWriter.document { writer in
+            writer.field("accountId", options.account.description)
+            writer.field("deleted", isDeleted)
         }
         Terminal.print(String(decoding: line, as: UTF8.self))
     }

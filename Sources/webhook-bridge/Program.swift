@@ -45,6 +45,7 @@ enum Program {
         case .topicsCreate(let options): try TopicsCommand.create(options)
         case .topicsCheck(let options): try TopicsCommand.check(options)
         case .accountsCreate(let options): try AccountsCommand.create(options)
+        case .accountsDelete(let options): try AccountsCommand.delete(options)
         case .configCheck(let options):
             let check = checkConfiguration(
                 path: options.path, sets: options.sets, environment: ProcessEnvironment.variables())

@@ -16,9 +16,14 @@ enum RunCommand {
         }
         let loaded = try LoadedConfiguration.load(options.configuration, needs: needs)
         let roles = Set(options.roles ?? Role.defaults(mailIsConfigured: loaded.settings.mail.isConfigured))
+        guard !roles.contains(.mail) || loaded.settings.mail.isConfigured else {
+            throw .configuration("the role mail needs mail.smtp and mail.from in the configuration")
+        }
         let plans = roles.contains(.translate) ? try plans(loaded) : []
         let bridge = Bridge(
-            BridgeConfiguration(settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox))
+            BridgeConfiguration(
+                settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox,
+                mailPassword: loaded.mailPassword))
         try serve(bridge) {
             switch signals.next(milliseconds: 100) {
             case .stop: return true

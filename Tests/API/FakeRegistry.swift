@@ -35,6 +35,7 @@ final class FakeRegistry: RegistryClient {
                 case .writeAccount(let account): view.put(account)
                 case .writeWebhook(let webhook): view.put(webhook)
                 case .removeWebhook(let id): view.removeWebhook(id)
+                case .removeAccount(let id): view.removeAccount(id)
                 case .notice, .email: break
                 }
             }

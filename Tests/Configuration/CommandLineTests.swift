@@ -43,6 +43,12 @@ import Testing
                 "accounts create --config c --email a@b --name N",
                 .accountsCreate(AccountOptions(configuration: file, email: "a@b", name: "N"))
             ),
+            (
+                "accounts delete --account acct_00112233445566778899aabb --config c",
+                .accountsDelete(
+                    AccountDeletionOptions(
+                        configuration: file, account: AccountID("acct_00112233445566778899aabb")!))
+            ),
             ("config check --config c", .configCheck(file)),
             ("config reference", .configReference),
             ("mapping check --config c", .mappingCheck(file)),
@@ -103,7 +109,8 @@ import Testing
     }
 
     private static let names = [
-        "run", "demo", "broker", "topics create", "topics check", "accounts create", "config check", "config reference",
+        "run", "demo", "broker", "topics create", "topics check", "accounts create", "accounts delete", "config check",
+        "config reference",
         "mapping check",
         "mapping try", "dead-letters list", "dead-letters show", "dead-letters retry", "listen",
     ]
@@ -161,6 +168,8 @@ import Testing
         ("listen --port 70000 --secret whsec_x", "--port: '70000' is not a port from 0 to 65535\n"),
         ("listen", "'listen' needs --secret whsec_…\n"),
         ("accounts create --config c --email x", "--email: 'x' is not an email address\n"),
+        ("accounts delete --config c --account acct_1", "--account: 'acct_1' is not an account's id\n"),
+        ("accounts delete --config c", "needs --account"),
         ("mapping try", "'mapping try' needs --config FILE and --topic TOPIC\n"),
         ("dead-letters show --config c", "'dead-letters show' needs PARTITION/OFFSET\n"),
         ("dead-letters show 1/2 3/4 --config c", "unexpected argument '3/4'\n"),

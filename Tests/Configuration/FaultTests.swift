@@ -77,6 +77,8 @@ import Testing
         ("{limits: {deferredAge: '169h'}}", "limits.deferredAge"),
         ("{ops: {listen: '127.0.0.1:8080'}}", "ops.listen"), ("{api: {listen: 'example.com:80'}}", "api.listen"),
         ("{mail: {smtp: 'smtp://h'}}", "mail.from"), ("{mail: {smtp: 'h', from: 'a@b'}}", "mail.smtp"),
+        ("{mail: {caFile: 'nowhere.pem'}}", "mail.caFile"), ("{api: {publicURL: 'api.example.com'}}", "api.publicURL"),
+        ("{api: {publicURL: 'https://a/'}}", "api.publicURL"), ("{api: {publicURL: 'https://a$(x)'}}", "api.publicURL"),
         ("{mail: {from: 'a'}}", "mail.from"), ("{mail: {username: 'x'}}", "mail.passwordFile"),
         ("{api: {}, api: {listen: 1}}", "api.listen"),
         ("{logs: {entriesPerWebhook: 0}}", "logs.entriesPerWebhook"), ("{deliver: {threads: 0}}", "deliver.threads"),

@@ -63,7 +63,7 @@ import Testing
         _ = state.apply(command(.createWebhook(webhook(1))), now: now)
         for change: Command.Change in [
             .updateWebhook(webhookID(1), WebhookPatch(isActive: false)), .deleteWebhook(webhookID(1)),
-            .disableWebhook(webhookID(1), order),
+            .disableWebhook(webhookID(1), order), .warnWebhook(webhookID(1), warning()),
         ] {
             let (answer, actions) = state.apply(command(change, by: stranger), now: now)
             #expect(answer == .refused(.webhookNotFound))
@@ -101,6 +101,73 @@ import Testing
         #expect(actions.contains { if case .notice(let notice) = $0 { notice.kind == .enabled } else { false } })
         let answer4 = answering(&state, .disableWebhook(webhookID(1), order))
         #expect(answer4 == .refused(.olderGeneration))
+    }
+
+    private func warning(generation: Int = 1) -> WarnOrder {
+        WarnOrder(
+            generation: generation, failedAttempts: 8, lastError: "HTTP 503", failingSince: now,
+            lastAttemptAt: now.adding(milliseconds: 86_400_000))
+    }
+
+    @Test func warningIsMailedOnceAGeneration() throws {
+        var state = stateWithAccounts()
+        _ = state.apply(command(.createWebhook(webhook(1))), now: now)
+        let (answer, actions) = state.apply(command(.warnWebhook(webhookID(1), warning())), now: now)
+        #expect(answer == .applied)
+        try #require(actions.count == 2)
+        guard case .email(account, let mail) = actions[0], case .writeWebhook(let written) = actions[1] else {
+            Issue.record("email, state: in this order")
+            return
+        }
+        #expect(mail.template == .failing && mail.failedAttempts == 8 && mail.lastError == "HTTP 503")
+        #expect(mail.address == "a@example.com" && mail.lastAttemptAt == warning().lastAttemptAt)
+        #expect(written.isActive && written.warnedGeneration == 1 && written.generation == 1)
+        let (repeated, nothing) = state.apply(command(.warnWebhook(webhookID(1), warning())), now: now)
+        #expect(repeated == .applied && nothing.isEmpty, "another of its deliveries came as far")
+
+        _ = state.apply(command(.disableWebhook(webhookID(1), order)), now: now)
+        let whenOff = answering(&state, .warnWebhook(webhookID(1), warning()))
+        #expect(whenOff == .refused(.olderGeneration))
+        _ = state.apply(command(.updateWebhook(webhookID(1), WebhookPatch(isActive: true))), now: now)
+        let old = answering(&state, .warnWebhook(webhookID(1), warning()))
+        #expect(old == .refused(.olderGeneration), "of the generation before")
+        let (_, again) = state.apply(command(.warnWebhook(webhookID(1), warning(generation: 2))), now: now)
+        #expect(again.count == 2 && state.webhooks[webhookID(1)]?.warnedGeneration == 2)
+    }
+
+    @Test func switchingOffByItsOwnerIsSilent() {
+        var state = stateWithAccounts()
+        _ = state.apply(command(.createWebhook(webhook(1))), now: now)
+        let (answer, actions) = state.apply(
+            command(.updateWebhook(webhookID(1), WebhookPatch(isActive: false))), now: now)
+        #expect(answer == .applied)
+        guard actions.count == 1, case .writeWebhook(let written) = actions[0] else {
+            Issue.record("neither notice nor mail: \(actions)")
+            return
+        }
+        #expect(!written.isActive && written.disabled == nil && written.generation == 1)
+        let afterwards = answering(&state, .disableWebhook(webhookID(1), order))
+        #expect(afterwards == .refused(.olderGeneration))
+    }
+
+    @Test func anAccountGoesWithAllItHas() {
+        var state = stateWithAccounts()
+        for number in [2, 1] { _ = state.apply(command(.createWebhook(webhook(number))), now: now) }
+        _ = state.apply(command(.createWebhook(webhook(3, of: stranger)), by: stranger), now: now)
+        let (answer, actions) = state.apply(command(.deleteAccount), now: now)
+        #expect(answer == .applied)
+        #expect(
+            actions == [.removeWebhook(webhookID(1)), .removeWebhook(webhookID(2)), .removeAccount(account)],
+            "the account last")
+        #expect(state.accounts[account] == nil && Array(state.webhooks.keys) == [webhookID(3)])
+        for (change, refusal): (Command.Change, Refusal) in [
+            (.deleteAccount, .accountNotFound), (.createWebhook(webhook(4)), .accountNotFound),
+            (.disableWebhook(webhookID(1), order), .webhookNotFound),
+            (.warnWebhook(webhookID(1), warning()), .webhookNotFound),
+        ] {
+            let answer = answering(&state, change)
+            #expect(answer == .refused(refusal))
+        }
     }
 
     @Test func lateCommandsNeverHappen() {

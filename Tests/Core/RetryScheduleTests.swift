@@ -58,4 +58,13 @@ import Testing
             }
         }
     }
+
+    @Test func oneAttemptIsLeftAfterEight() {
+        let schedule = RetrySchedule()
+        for made in 1...9 {
+            let next = schedule.next(attemptsMade: made, endedAt: Timestamp(milliseconds: 0), retryAfterSeconds: nil)
+            #expect((next == .giveUp) == (made == 9))
+            #expect(RetrySchedule.isOneLeft(attemptsMade: made) == (made == 8))
+        }
+    }
 }

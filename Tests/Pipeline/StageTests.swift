@@ -272,14 +272,33 @@ private final class Flag: Sendable {
         #expect(try send(command(6, .disableWebhook(webhook(1).id, order))) == .applied)
         #expect(try send(command(7, .disableWebhook(webhook(1).id, order))) == .refused(.olderGeneration))
         #expect(view.read { $0.webhooks[webhook(1).id]?.isActive } == false)
-        stop()
+        let warning = WarnOrder(
+            generation: 1, failedAttempts: 8, lastError: "HTTP 500", failingSince: now, lastAttemptAt: now)
+        #expect(try send(command(8, .warnWebhook(webhook(2).id, warning))) == .applied)
+        #expect(try send(command(9, .warnWebhook(webhook(2).id, warning))) == .applied, "and says nothing twice")
+        #expect(view.read { $0.webhooks[webhook(2).id]?.warnedGeneration } == 1)
         let notices = try world.dump((world.topics.notices, 1))
         let emails = try world.dump((world.topics.emails, 1))
         #expect(notices.count == 1 && notices[0].key == webhook(1).id.description)
-        #expect(emails.count == 1 && emails[0].key == account.description)
+        #expect(emails.count == 2 && emails.allSatisfy { $0.key == account.description })
+        #expect(emails.map { $0.value?.contains("webhook-disabled") } == [true, false], "the warning is another one's")
         let state = try world.dump((world.topics.subscriptions, 1))
-        #expect(state.count == 3, "two creations and one disabling; refused and repeated commands write nothing")
+        #expect(state.count == 4, "two creations, a disabling, a warning; refused and repeated commands write nothing")
         #expect(notices[0].timestamp <= state[2].timestamp && emails[0].timestamp <= state[2].timestamp)
+        #expect(emails[1].timestamp <= state[3].timestamp)
+
+        #expect(try send(command(10, .deleteAccount)) == .applied)
+        try eventually("the view has forgotten it") { view.read { $0.accounts.isEmpty && $0.webhooks.isEmpty } }
+        #expect(view.read { $0.wasRemoved(account) && $0.wasRemoved(webhook(1).id) && !$0.wasRemoved(webhook(3).id) })
+        stop()
+        let erased = try world.dump((world.topics.subscriptions, 1), (world.topics.accounts, 1)).filter {
+            $0.value == nil
+        }
+        #expect(
+            Set(erased.map(\.key)) == [webhook(1).id.description, webhook(2).id.description, account.description])
+        stop = try run()
+        #expect(try send(command(11, .deleteAccount)) == .refused(.accountNotFound), "also for the next owner")
+        stop()
     }
 
     private final class Answer: Sendable {

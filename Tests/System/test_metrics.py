@@ -7,6 +7,8 @@ from harness.metrics import PREFIX, Metrics
 from harness.paths import ROOT
 from harness.waiting import steady, until
 
+# The role mail as well: nobody listens there, and nothing is mailed.
+WORLD_SETTINGS = {"mail": {"smtp": "smtp://127.0.0.1:1", "from": "webhooks@bridge.example"}}
 DOCUMENTED = {
     name: (kind, set(re.findall(r"`(\w+)`", labels)))
     for name, kind, labels in re.findall(

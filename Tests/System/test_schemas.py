@@ -264,6 +264,8 @@ def produce_everything(world, account):
     world.wait_records("emails", lambda record: record.json["template"] == "webhook-disabled")
     assert account.call("PATCH", f"/v1/webhooks/{bad['id']}", {"isActive": True}).status_code == 200
     world.wait_records("results", lambda record: record.json["commandId"] == order["id"])
+    erased = world.account()
+    assert world.bridges[0].command("accounts", "delete", arguments=["--account", erased.id]).returncode == 0
     got = until(lambda: len(got := {json.loads(delivery.body)["type"]: delivery.body
                                     for delivery in world.receiver.at("/good")}) == len(DOCUMENTED) and got, 30,
                 lambda: f"22 types, there are {sorted(delivery.body for delivery in world.receiver.at('/good'))}")

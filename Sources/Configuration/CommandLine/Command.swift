@@ -15,6 +15,7 @@ package enum ProgramCommand: Equatable, Sendable {
     case topicsCreate(TopicsOptions)
     case topicsCheck(TopicsOptions)
     case accountsCreate(AccountOptions)
+    case accountsDelete(AccountDeletionOptions)
     case configCheck(ConfigurationOptions)
     /// The reference file, on stdout.
     case configReference
@@ -70,6 +71,11 @@ package struct AccountOptions: Equatable, Sendable {
     package var configuration: ConfigurationOptions
     package var email: String
     package var name: String?
+}
+
+package struct AccountDeletionOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var account: AccountID
 }
 
 package struct MappingTryOptions: Equatable, Sendable {

@@ -3,8 +3,8 @@ internal import Core
 
 enum CommandTable {
     static let all: [CommandSpecification] = [
-        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, configCheck, configReference, mappingCheck,
-        mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, listen,
+        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsDelete, configCheck, configReference,
+        mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, listen,
     ]
 
     private static let run = CommandSpecification(
@@ -85,32 +85,6 @@ enum CommandTable {
         options: [.config, withDomain, .set]
     ) { options throws(UsageError) in
         .topicsCheck(TopicsOptions(configuration: options.configuration, withDomain: options.has("--with-domain")))
-    }
-
-    private static let accountsCreate = CommandSpecification(
-        words: ["accounts", "create"], summary: "make an account and its API key",
-        details: """
-            Prints {"accountId":…,"apiKey":…} on one line of stdout. The key is shown here and never again: only its hash is kept.
-            Waits up to two seconds for the registry to answer; where none is running it says so on stderr, and the account
-            exists as soon as one starts.
-            """,
-        example:
-            "webhook-bridge accounts create --config config/bridge.json5 --email ops@customer.example --name Customer",
-        options: [
-            .config,
-            CommandOption(
-                name: "--email", value: "ADDR", summary: "who is told when a webhook is disabled", isRequired: true),
-            CommandOption(name: "--name", value: "NAME", summary: "what people call the account"),
-            .set,
-        ]
-    ) { options throws(UsageError) in
-        let email = options.value("--email") ?? ""
-        guard email.split(separator: "@", omittingEmptySubsequences: false).count == 2, !email.hasPrefix("@"),
-            !email.hasSuffix("@"),
-            !email.contains(where: \.isWhitespace)
-        else { throw options.error("--email: '\(email)' is not an email address") }
-        return .accountsCreate(
-            AccountOptions(configuration: options.configuration, email: email, name: options.value("--name")))
     }
 
     private static let configCheck = CommandSpecification(

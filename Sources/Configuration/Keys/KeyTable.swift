@@ -138,7 +138,13 @@ enum KeyTable {
                 key(
                     "listen", \.api.listen, .listen,
                     "Where it listens: 127.0.0.1 is this machine only, 0.0.0.0 every interface; port 0 lets the system choose."
-                )
+                ),
+                key(
+                    "publicURL", \.api.publicURL,
+                    .optional(
+                        .text("https://host[:port][/path], without a slash at the end", accepts: publicURL)),
+                    "Where subscribers reach it: the commands in mails to them begin with it. null: they begin with $API.",
+                    example: "\"https://api.example.com\""),
             ]),
         .section(
             "ops", intro: "For operators: /healthz, /readyz, /metrics. Not for the public.",
@@ -268,7 +274,14 @@ enum KeyTable {
                 key(
                     "passwordFile", \.mail.passwordFile, .optional(.path), "The file with that user's password.",
                     example: "\"smtp.password\""),
-                key("requireTLS", \.mail.requireTLS, .boolean, "Send nothing over a connection without TLS."),
+                key(
+                    "requireTLS", \.mail.requireTLS, .boolean,
+                    "Send nothing over a connection without TLS: smtps:// has it from the start, smtp:// asks for STARTTLS. false: "
+                        + "smtp:// takes TLS where the server offers it."),
+                key(
+                    "caFile", \.mail.caFile, .optional(.path),
+                    "A PEM file of certificate authorities to trust beside the system's.",
+                    example: "\"internal-ca.pem\""),
                 key(
                     "timeoutMilliseconds", \.mail.timeoutMilliseconds, .integer(1000...600_000),
                     "The time one message has."),
@@ -286,6 +299,17 @@ enum KeyTable {
             let rest = text.dropFirst(scheme.count)
             let isPlain = rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } && !rest.contains("@") && !rest.contains("/")
             return isPlain && !rest.isEmpty ? text : nil
+        }
+        return nil
+    }
+
+    /// It stands in double quotes in a line for a shell.
+    @Sendable private static func publicURL(_ text: String) -> String? {
+        for scheme in ["https://", "http://"] where text.hasPrefix(scheme) {
+            let rest = text.dropFirst(scheme.count)
+            let isPlain =
+                rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } && !rest.contains { "\"\\$`'<>?#@".contains($0) }
+            return isPlain && !rest.isEmpty && !rest.hasPrefix("/") && !rest.hasSuffix("/") ? text : nil
         }
         return nil
     }

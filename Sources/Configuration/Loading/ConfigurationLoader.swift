@@ -182,6 +182,11 @@ package struct ConfigurationLoader {
                 _ = try FileAccess.read(path, limitBytes: 16 << 20)
             }
         }
+        if let path = settings.mail.caFile {
+            check("mail.caFile", path, "") { path throws(FileError) in
+                _ = try FileAccess.read(path, limitBytes: 16 << 20)
+            }
+        }
         var password: String?
         if let path = settings.mail.passwordFile { password = readText(path, key: "mail.passwordFile") }
         return (request.needs.contains(.secrets) ? readSecretKeys() : nil, password)

@@ -62,4 +62,5 @@ package enum DeadLetterReason: String, Sendable, CaseIterable {
     case retriesSpent = "retries spent"
     case webhookDisabled = "webhook was disabled"
     case overItsRate = "over its rate"
+    case mailRefused = "mail refused"
 }

@@ -13,10 +13,13 @@ package struct Command: Equatable, Sendable {
 
     package enum Change: Equatable, Sendable {
         case createAccount(Account)
+        /// The command's own account, with its webhooks.
+        case deleteAccount
         case createWebhook(Webhook)
         case updateWebhook(WebhookID, WebhookPatch)
         case deleteWebhook(WebhookID)
         case disableWebhook(WebhookID, DisableOrder)
+        case warnWebhook(WebhookID, WarnOrder)
     }
 
     package init(id: CommandID, account: AccountID, at: Timestamp, notAfter: Timestamp?, change: Change) {
@@ -59,6 +62,27 @@ package struct DisableOrder: Equatable, Sendable {
         self.failedAttempts = failedAttempts
         self.lastError = lastError
         self.failingSince = failingSince
+    }
+}
+
+/// What the delivery stage reports when retry 7 has failed: one attempt is left.
+package struct WarnOrder: Equatable, Sendable {
+    /// The generation of the delivery; an older one than the webhook's is ignored.
+    package var generation: Int
+    package var failedAttempts: Int
+    package var lastError: String
+    package var failingSince: Timestamp
+    /// When the last attempt is due.
+    package var lastAttemptAt: Timestamp
+
+    package init(
+        generation: Int, failedAttempts: Int, lastError: String, failingSince: Timestamp, lastAttemptAt: Timestamp
+    ) {
+        self.generation = generation
+        self.failedAttempts = failedAttempts
+        self.lastError = lastError
+        self.failingSince = failingSince
+        self.lastAttemptAt = lastAttemptAt
     }
 }
 

@@ -8,6 +8,7 @@ package enum RegistryAction: Equatable, Sendable {
     case writeAccount(Account)
     case writeWebhook(Webhook)
     case removeWebhook(WebhookID)
+    case removeAccount(AccountID)
 }
 
 /// `webhook.disabled` or `webhook.enabled` on the notices topic.
@@ -28,12 +29,21 @@ package struct Notice: Equatable, Sendable {
 
 /// What an email has to say; its text is made by the stage.
 package struct EmailOrder: Equatable, Sendable {
+    package enum Template: String, Sendable {
+        case disabled = "webhook-disabled"
+        case failing = "webhook-failing"
+    }
+    package var template: Template
     package var address: String
     package var webhook: WebhookID
     package var url: String
     package var generation: Int
     package var at: Timestamp
-    package var order: DisableOrder
+    package var failedAttempts: Int
+    package var lastError: String
+    package var failingSince: Timestamp
+    /// When the last attempt is due; only of a warning.
+    package var lastAttemptAt: Timestamp?
 }
 
 package struct RegistryState: Sendable {
@@ -61,6 +71,9 @@ package struct RegistryState: Sendable {
         if owned[webhook.account]?.isEmpty == true { owned[webhook.account] = nil }
     }
 
+    /// In the order of their ids.
+    package func webhooks(of account: AccountID) -> [WebhookID] { (owned[account] ?? []).sorted() }
+
     // MARK: Commands
 
     /// Judges a command and changes the state.
@@ -70,6 +83,7 @@ package struct RegistryState: Sendable {
         if let notAfter = command.notAfter, now > notAfter { return (.refused(.tooLate), []) }
         switch command.change {
         case .createAccount(let account): return create(account)
+        case .deleteAccount: return deleteAccount(command.account)
         case .createWebhook(let webhook): return create(webhook)
         case .updateWebhook(let id, let patch):
             guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
@@ -81,6 +95,9 @@ package struct RegistryState: Sendable {
         case .disableWebhook(let id, let order):
             guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
             return disable(webhook, by: order, at: command.at)
+        case .warnWebhook(let id, let order):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return warn(webhook, by: order, at: command.at)
         }
     }
 
@@ -151,8 +168,9 @@ package struct RegistryState: Sendable {
                 .email(
                     account: account.id,
                     EmailOrder(
-                        address: account.email, webhook: webhook.id, url: webhook.url, generation: webhook.generation,
-                        at: at, order: order)))
+                        template: .disabled, address: account.email, webhook: webhook.id, url: webhook.url,
+                        generation: webhook.generation, at: at, failedAttempts: order.failedAttempts,
+                        lastError: order.lastError, failingSince: order.failingSince)))
         }
         actions.append(.writeWebhook(webhook))
         return (.applied, actions)

@@ -53,6 +53,9 @@ package struct RetrySchedule: Sendable {
         return .retry(tier, due: endedAt.adding(milliseconds: tier.waitMilliseconds))
     }
 
+    /// Whether only retry 8 is left after this many attempts: the moment to warn the account.
+    package static func isOneLeft(attemptsMade: Int) -> Bool { attemptsMade == tierCount }
+
     /// A record that an open circuit sends round again waits no longer than this tier, `2h`.
     package static let longestPark = 4
 

@@ -109,6 +109,8 @@ extension Settings {
 
     package struct API: Equatable, Sendable {
         package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+        /// Where subscribers reach it, without a slash at the end.
+        package var publicURL: String?
 
         package init() {}
     }
@@ -211,6 +213,8 @@ extension Settings {
         package var passwordFile: String?
         /// Refuse a server that offers no TLS.
         package var requireTLS = true
+        /// PEM file of authorities to trust beside the system's.
+        package var caFile: String?
         package var timeoutMilliseconds = 30_000
 
         package var isConfigured: Bool { smtp != nil }

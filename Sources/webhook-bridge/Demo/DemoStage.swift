@@ -51,7 +51,8 @@ final class DemoStage {
         self.story = story
         try sendEvents(account: account)
         let expected = DemoStory.Ending(
-            good: goodID, failing: failingID, delivered: DemoEvents.all.count + 1, failed: RetrySchedule.tierCount + 1)
+            good: goodID, failing: failingID, delivered: DemoEvents.all.count + 1, failed: RetrySchedule.tierCount + 1,
+            emails: 2)
         let deadline = Clock.monotonic() + UInt64(Self.storySeconds * 1e9)
         while !story.hasEnded(expected) {
             story.read(milliseconds: 50)
@@ -127,6 +128,7 @@ final class DemoStage {
     }
 
     private func summarise(_ story: DemoStory) {
+        let mails = story.emails.map { "\"\($0)\"" }.joined(separator: ",\n" + String(repeating: " ", count: 34))
         Terminal.print(
             """
 
@@ -135,7 +137,7 @@ final class DemoStage {
               failed      \(story.failed(to: failingID)) attempts for \(failingID): the first and all 8 retries
               disabled    \(failingID), and the account's other webhook was told by a webhook.disabled event
               notice      \(story.notices) on webhooks.notices
-              mail        \(story.emails) on webhooks.emails: "\(story.subject)"
+              mail        \(story.emails.count) on webhooks.emails: \(mails)
             """)
     }
 

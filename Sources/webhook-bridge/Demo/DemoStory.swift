@@ -12,8 +12,8 @@ final class DemoStory {
     private var deliveries: [String: Int] = [:]
     private var failures: [String: Int] = [:]
     private(set) var notices = 0
-    private(set) var emails = 0
-    private(set) var subject = ""
+    /// The subject of each, in order.
+    private(set) var emails: [String] = []
 
     /// What has to have happened.
     struct Ending {
@@ -21,6 +21,7 @@ final class DemoStory {
         let failing: String
         let delivered: Int
         let failed: Int
+        let emails: Int
     }
 
     init(_ kafka: KafkaConfiguration, _ topics: Topics) throws(KafkaError) {
@@ -37,7 +38,7 @@ final class DemoStory {
 
     func hasEnded(_ ending: Ending) -> Bool {
         delivered(to: ending.good) >= ending.delivered && failed(to: ending.failing) >= ending.failed && notices > 0
-            && emails > 0
+            && emails.count >= ending.emails
     }
 
     func read(milliseconds: Int) {
@@ -89,8 +90,7 @@ final class DemoStory {
     }
 
     private func email(_ record: JSONValue) {
-        emails += 1
-        subject = record["subject"]?.string ?? ""
+        emails.append(record["subject"]?.string ?? "")
         Terminal.print(clock + "mail    \(record["template"]?.string ?? "")  to \(record["to"]?.string ?? "")")
     }
 
