@@ -22,8 +22,10 @@ package struct RetryTotals: Equatable, Sendable, CustomStringConvertible {
 
     package var description: String {
         let parts =
-            "\(translated) translated into \(deliveries) deliveries, \(passedOver) passed over (nobody subscribed), "
-            + "\(failed) failed"
-        return sentAgain == 0 ? parts : "\(parts), \(sentAgain) given-up deliveries sent again"
+            "\(translated) translated into \(Self.deliveries(deliveries)), \(passedOver) passed over, \(failed) failed"
+        return sentAgain == 0
+            ? parts : "\(parts), \(sentAgain) given-up \(sentAgain == 1 ? "delivery" : "deliveries") sent again"
     }
+
+    private static func deliveries(_ count: Int) -> String { "\(count) \(count == 1 ? "delivery" : "deliveries")"     }
 }

@@ -23,7 +23,8 @@ enum ListenCommand {
         guard request.method == "POST" else { return "\(request.method) \(request.path)" }
         let event = request.headers["X-Learnault-Event"] ?? "no event"
         let delivery = request.headers["X-Learnault-Delivery"] ?? "no delivery"
-        return "\(event)  \(delivery)  \(fault ?? "signatures verified")\n"
-            + String(decoding: request.body, as: UTF8.self)
+        let headers = request.headers.fields.map { "\($0.name): \($0.value)\n" }.joined()
+        return "\(event)  \(delivery)  \(fault ?? "signatures verified")\n\(headers)\n"
+            + "\(String(decoding: request.body, as: UTF8.self))\n"
     }
 }

@@ -152,6 +152,8 @@ final class DemoStage {
 
               curl -H 'Authorization: Bearer \(key)' http://127.0.0.1:\(api)/v1/webhooks
               curl -H 'Authorization: Bearer \(key)' 'http://127.0.0.1:\(api)/v1/webhooks/\(failingID)/logs?limit=3'
+              curl -X PATCH -H 'Authorization: Bearer \(key)' -H 'Content-Type: application/json' \\
+                   -d '{"isActive":true}' http://127.0.0.1:\(api)/v1/webhooks/\(failingID)
 
             """)
     }
