@@ -110,8 +110,9 @@ extension DeliverStage {
         figures.bytes = slots.bytes
         figures.mostBytes = intakes.map(\.bytes).max() ?? 0
         census.publish(figures, lanes: lanes.count, now: now)
+        // A key file that is the wrong one shows in most webhooks. One webhook's trouble makes nobody else's process unready.
         loop.complain(
-            figures.withoutSecret == 0
+            figures.withoutSecret * 2 < max(1, lanes.count)
                 ? []
                 : [
                     "the signing secrets of \(figures.withoutSecret) webhooks cannot be opened: "
