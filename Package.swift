@@ -59,6 +59,8 @@ let package = Package(
         library("Translate", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry"]),
         library(
             "Repair", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
+        library(
+            "Replay", ["Core", "Runtime", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
         library("Deliver", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "Pipeline", "Registry"]),
         library("Retry", ["Core", "Runtime", "Kafka", "Pipeline"]),
         library("Registry", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline"]),
@@ -69,7 +71,7 @@ let package = Package(
             "Bridge",
             [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Mapping", "Pipeline",
-                "Translate", "Deliver", "Retry", "Registry", "API",
+                "Translate", "Deliver", "Retry", "Registry", "API", "Replay",
             ]),
 
         // The program
@@ -77,7 +79,7 @@ let package = Package(
             name: "webhook-bridge",
             dependencies: [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Configuration", "Mapping", "Registry",
-                "API", "Bridge", "Pipeline", "Repair", "CLinux",
+                "API", "Bridge", "Pipeline", "Repair", "Replay", "Translate", "CLinux",
             ],
             swiftSettings: strict),
 

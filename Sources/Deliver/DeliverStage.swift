@@ -30,6 +30,7 @@ package final class DeliverStage: StageHandler {
     let results: Inbox<HTTPResult>
     var output: DeliveryOutput
     private let view: RegistryView
+    let replays: ReplayLink
     private let makeTarget: (Webhook) -> TargetState
 
     var slots = SlotTable()
@@ -50,17 +51,20 @@ package final class DeliverStage: StageHandler {
     let counters = DeliverCounters()
     let census = LaneCensus()
 
-    /// - Parameter results: the inbox the engine's results come through; its wake is the loop's.
+    /// - Parameters:
+    ///   - results: the inbox the engine's results come through; its wake is the loop's.
+    ///   - replays: is told what this stage owns, and which deliveries of replays ended.
     package init(
         topics: Topics, schedule: RetrySchedule, settings: DeliverSettings, view: RegistryView, secrets: SecretBox,
-        engine: HTTPEngine, results: Inbox<HTTPResult>, producer: KafkaProducer
+        engine: HTTPEngine, results: Inbox<HTTPResult>, producer: KafkaProducer, replays: ReplayLink = ReplayLink()
     ) {
         self.topics = topics
         self.settings = settings
         self.view = view
         self.engine = engine
         self.results = results
-        output = DeliveryOutput(topics: topics, schedule: schedule, producer: producer)
+        self.replays = replays
+        output = DeliveryOutput(topics: topics, schedule: schedule, producer: producer, replays: replays)
         makeTarget = {
             Target.make($0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy)
         }
@@ -201,8 +205,7 @@ package final class DeliverStage: StageHandler {
     ) -> Bool {
         switch target(of: delivery, lane) {
         case .deleted, .unknown:
-            counters.dropped.add()
-            loop.finish(record)
+            drop(delivery, record, loop)
             return false
         case .inactive:
             output.bury(delivery, .webhookDisabled, "the webhook is not active", record: record, loop)
@@ -215,10 +218,21 @@ package final class DeliverStage: StageHandler {
                 loop.finish(record)
                 return false
             }
+            if let run = delivery.run, lane.hasCancelled(run) {
+                drop(delivery, record, loop)
+                return false
+            }
             guard case .unusable(.endpoint, _) = target(of: delivery, lane) else { return true }
             refuse(delivery, lane, record, now, loop)
             return false
         }
+    }
+
+    /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
+    private func drop(_ delivery: Delivery, _ record: RecordReference, _ loop: StageLoop) {
+        counters.dropped.add()
+        if let run = delivery.run { replays.ended(delivery.id, of: run) }
+        loop.finish(record)
     }
 
     func target(of delivery: Delivery, _ lane: WebhookLane) -> TargetState {

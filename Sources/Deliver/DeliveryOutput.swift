@@ -16,11 +16,12 @@ struct DeliveryOutput {
     private let deferred: KafkaProducer.Topic
     private let commands: KafkaProducer.Topic
     private let deadLetters: DeadLetters
+    private let replays: ReplayLink
     private let tierKeys: [[UInt8]]
     private var writer = JSONWriter()
     private var text: [UInt8] = []
 
-    init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer) {
+    init(topics: Topics, schedule: RetrySchedule, producer: KafkaProducer, replays: ReplayLink) {
         self.topics = topics
         self.schedule = schedule
         attempts = producer.topic(topics.attempts)
@@ -28,6 +29,7 @@ struct DeliveryOutput {
         deferred = producer.topic(topics.deferred)
         commands = producer.topic(topics.commands)
         deadLetters = DeadLetters(topics, producer)
+        self.replays = replays
         tierKeys = schedule.tiers.map { Array($0.label.utf8) }
     }
 
@@ -69,7 +71,7 @@ struct DeliveryOutput {
         loop.produce(
             attempts, partition: lane.shard, key: lane.key, value: writer.bytes, headers: KafkaHeaders.none,
             for: record)
-        guard let next else { return }
+        guard let next else { return ended(delivery) }
         var failed = delivery
         failed.attempt = number
         failed.firstAttemptAt = delivery.firstAttemptAt ?? attempt.startedAt
@@ -86,7 +88,13 @@ struct DeliveryOutput {
                 message: "\(number) attempts failed; the last: \(failed.lastError ?? "")",
                 for: record, loop)
             disable(failed, at: attempt.endedAt, record, loop)
+            ended(delivery)
         }
+    }
+
+    /// It will not be attempted again.
+    private func ended(_ delivery: Delivery) {
+        if let run = delivery.run { replays.ended(delivery.id, of: run) }
     }
 
     private func produce(
@@ -136,6 +144,7 @@ struct DeliveryOutput {
         _ delivery: Delivery, _ reason: DeadLetterReason, _ message: String, record: RecordReference, _ loop: StageLoop
     ) {
         deadLetters.write(delivery, reason: reason, message: message, for: record, loop)
+        ended(delivery)
     }
 
     func bury(

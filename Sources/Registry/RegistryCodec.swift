@@ -9,7 +9,7 @@ package struct RegistryRecordError: Error, Equatable, CustomStringConvertible {
 }
 
 /// Reads fields of one JSON object and names the one that is wrong.
-private struct Fields {
+struct Fields {
     let object: JSONValue
 
     func text(_ name: String) throws(RegistryRecordError) -> String {
@@ -116,7 +116,8 @@ extension Webhook {
             description: fields.optionalText("description"), events: try fields.texts("events"),
             isActive: try fields.boolean("isActive"), version: try fields.text("version"),
             generation: try fields.integer("generation"), createdAt: try fields.time("createdAt"),
-            updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled)
+            updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled,
+            replays: try Replay.list(json["replays"]))
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -149,6 +150,12 @@ extension Webhook {
                     writer.field("lastError", disabled.lastError)
                 }
             }
+            if !replays.isEmpty {
+                writer.key("replays")
+                writer.beginArray()
+                for replay in replays { replay.write(to: &writer) }
+                writer.endArray()
+            }
         }
     }
 }
@@ -179,7 +186,9 @@ extension Command {
                     generation: try fields.integer("generation"), reason: try fields.text("reason"),
                     failedAttempts: try fields.integer("failedAttempts"), lastError: try fields.text("lastError"),
                     failingSince: try fields.time("failingSince")))
-        default: throw fields.wrong("type")
+        case let type:
+            guard let replayChange = try Change(replayCommand: type, fields) else { throw fields.wrong("type") }
+            change = replayChange
         }
         self.init(
             id: try fields.id("id"), account: try fields.id("accountId"), at: try fields.time("at"),
@@ -212,6 +221,7 @@ extension Command {
                 writer.field("failedAttempts", order.failedAttempts)
                 writer.field("lastError", order.lastError)
                 writer.field("failingSince", order.failingSince.description)
+            case .startReplay, .progressReplay, .finishReplay, .cancelReplay: change.writeReplay(to: &writer)
             }
         }
     }
@@ -223,6 +233,10 @@ extension Command {
         case .updateWebhook: "webhook.update"
         case .deleteWebhook: "webhook.delete"
         case .disableWebhook: "webhook.disable"
+        case .startReplay: "replay.start"
+        case .progressReplay: "replay.progress"
+        case .finishReplay: "replay.finish"
+        case .cancelReplay: "replay.cancel"
         }
     }
 }

@@ -4,7 +4,7 @@ internal import Core
 enum CommandTable {
     static let all: [CommandSpecification] = [
         run, demo, broker, topicsCreate, topicsCheck, accountsCreate, configCheck, configReference, mappingCheck,
-        mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, listen,
+        mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay, replayStatus, replayCancel, listen,
     ]
 
     private static let run = CommandSpecification(

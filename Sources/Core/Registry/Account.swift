@@ -70,6 +70,8 @@ package struct Webhook: Equatable, Sendable {
     /// The current secret first.
     package var secrets: [SealedSecret]
     package var disabled: Disabled?
+    /// Its replays, the newest last, at most one of them running.
+    package var replays: [Replay]
 
     /// Why the bridge itself switched it off; nil when active or switched off by its owner.
     package struct Disabled: Equatable, Sendable {
@@ -87,7 +89,7 @@ package struct Webhook: Equatable, Sendable {
     package init(
         id: WebhookID, account: AccountID, url: String, description: String?, events: [String], isActive: Bool,
         version: String, generation: Int = 1, createdAt: Timestamp, updatedAt: Timestamp, secrets: [SealedSecret],
-        disabled: Disabled? = nil
+        disabled: Disabled? = nil, replays: [Replay] = []
     ) {
         self.id = id
         self.account = account
@@ -101,5 +103,6 @@ package struct Webhook: Equatable, Sendable {
         self.updatedAt = updatedAt
         self.secrets = secrets
         self.disabled = disabled
+        self.replays = replays
     }
 }
