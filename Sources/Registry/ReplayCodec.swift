@@ -132,12 +132,13 @@ extension ReplayReport {
     init(_ fields: Fields) throws(RegistryRecordError) {
         self.init(
             replay: try fields.id("replayId"), generation: try fields.integer("generation"),
-            parts: try ReplayPart.list(fields))
+            parts: try ReplayPart.list(fields), from: fields.optionalTime("from"))
     }
 
     func write(to writer: inout JSONWriter) {
         writer.field("replayId", replay.description)
         writer.field("generation", generation)
+        if let from { writer.field("from", from.description) }
         ReplayPart.write(parts, to: &writer)
     }
 }

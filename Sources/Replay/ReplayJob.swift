@@ -33,6 +33,7 @@ final class ReplayJob: Sendable {
     private let tools: ReplayTools
     private let isStopping = Atomic(false)
     private let hasEnded = Atomic(false)
+    private let hasStalled = Atomic(false)
     private let thread = Guarded<OwnedThread?>(nil)
     private let ended: EventFD
 
@@ -59,6 +60,10 @@ final class ReplayJob: Sendable {
 
     var isOver: Bool { hasEnded.load(ordering: .acquiring) }
 
+    /// Whether it waits for its webhook's endpoint: then it takes nobody's place.
+    var isStalled: Bool { hasStalled.load(ordering: .relaxed) }
+    fileprivate func note(isStalled: Bool) { hasStalled.store(isStalled, ordering: .relaxed) }
+
     var isAskedToStop: Bool { isStopping.load(ordering: .acquiring) }
 
     /// Reports how far it came and leaves the rest to whoever is next.
@@ -80,13 +85,13 @@ final class ReplayJob: Sendable {
             "replay begins", .webhook(webhook.id.description), .run(replay.id.description),
             .count(replay.counts.records - replay.counts.read))
         var failure: String?
-        var parts: [ReplayPart] = []
+        var report = ReplayReport(replay: replay.id, generation: replay.generation, parts: [])
         do throws(KafkaError) {
             let reading = try ReplayReading(self, tools, webhook, replay)
             let isDone = reading.run()
-            parts = reading.report()
+            report = reading.report()
             guard isDone else {
-                if !parts.isEmpty { send(.progressReplay(webhook.id, self.report(parts, replay)), webhook) }
+                if !report.parts.isEmpty { send(.progressReplay(webhook.id, report), webhook) }
                 return Log.info(
                     "replay is left to be gone on with", .webhook(webhook.id.description), .run(replay.id.description))
             }
@@ -96,15 +101,11 @@ final class ReplayJob: Sendable {
         }
         // Until the view shows the end: a replay that ended and does not say so would begin again.
         while current() != nil {
-            let outcome = ask(.finishReplay(webhook.id, report(parts, replay), failure: failure), webhook)
+            let outcome = ask(.finishReplay(webhook.id, report, failure: failure), webhook)
             if outcome != .unconfirmed { break }
         }
         Log.info(
             "replay ended", .webhook(webhook.id.description), .run(replay.id.description), .reason(failure ?? "done"))
-    }
-
-    fileprivate func report(_ parts: [ReplayPart], _ replay: Replay) -> ReplayReport {
-        ReplayReport(replay: replay.id, generation: replay.generation, parts: parts)
     }
 
     /// Does not wait for the answer: what a report that is lost would have said, the next one says.
@@ -151,6 +152,9 @@ private final class ReplayReading {
     private let key: [UInt8]
     private var acknowledged: [UInt64] = []
     private var viewVersion: UInt64 = 0
+    private var nextLossCheck: UInt64 = 0
+    /// A log with transactions has a gap behind each of them.
+    private static let lossCheckNanoseconds: UInt64 = 200_000_000
 
     init(_ job: ReplayJob, _ tools: ReplayTools, _ webhook: Webhook, _ replay: Replay) throws(KafkaError) {
         self.job = job
@@ -181,11 +185,12 @@ private final class ReplayReading {
             _ = translator.refresh()
             serve()
             read()
+            job.note(isStalled: pace.unfinishedCount >= ReplayPace.window)
             leaveWhatEnded()
             if Clock.monotonic() >= nextReport {
                 nextReport = Clock.monotonic() + ReplayJob.reportNanoseconds
-                let parts = report()
-                if !parts.isEmpty { job.send(.progressReplay(webhook.id, job.report(parts, replay)), webhook) }
+                let report = report()
+                if !report.parts.isEmpty { job.send(.progressReplay(webhook.id, report), webhook) }
             }
         }
         while !flush() { guard isWanted else { return false } }
@@ -193,7 +198,10 @@ private final class ReplayReading {
     }
 
     /// What may be said to be done: nothing while the broker does not have all of it.
-    func report() -> [ReplayPart] { flush() ? course.report() : [] }
+    func report() -> ReplayReport {
+        ReplayReport(
+            replay: replay.id, generation: replay.generation, parts: flush() ? course.report() : [], from: course.from)
+    }
 
     /// Whether to go on; the view is asked only when it has changed.
     private var isWanted: Bool {
@@ -232,6 +240,7 @@ private final class ReplayReading {
         case .beyond: return leave(topic, message.partition)
         case .wanted: break
         }
+        noteLoss(before: message, topic)
         guard let value = message.value, course.covers(message.timestamp) else {
             return course.took(topic, message.partition, message.offset, .passedOver)
         }
@@ -256,6 +265,23 @@ private final class ReplayReading {
             // It is a dead letter since it came; here it is counted.
             return .unmappable
         }
+    }
+
+    /// A gap is nothing to speak of, transactions and compaction leave them; unless the log begins behind it, because
+    /// retention was faster.
+    private func noteLoss(before message: borrowing KafkaMessage, _ topic: String) {
+        guard let expected = course.next(of: topic, message.partition), message.offset > expected else { return }
+        let now = Clock.monotonic()
+        guard now >= nextLossCheck || message.offset - expected > 100 else { return }
+        nextLossCheck = now + Self.lossCheckNanoseconds
+        guard
+            let kept = try? reader.offsets(of: topic, message.partition, milliseconds: 1000),
+            kept.lowerBound > expected
+        else { return }
+        course.lost(before: message.timestamp)
+        Log.warning(
+            "a topic has dropped records before a replay came to them", .run(replay.id.description), .topic(topic),
+            .partition(message.partition), .count(min(kept.lowerBound, message.offset) - expected))
     }
 
     private func leaveWhatEnded() {

@@ -54,7 +54,9 @@ package final class ReplayOffice: Sendable {
             roster.owns(tools.link.shards, now: now)
             for job in jobs where job.isOver { job.join() }
             jobs.removeAll(where: \.isOver)
-            for candidate in roster.next(candidates(), running: Set(jobs.map(\.candidate.replay)), now: now) {
+            let stalled = jobs.count(where: \.isStalled)
+            let running = Set(jobs.map(\.candidate.replay))
+            for candidate in roster.next(candidates(), running: running, stalled: stalled, now: now) {
                 jobs.append(ReplayJob(candidate, tools, ended: tools.link.wake))
             }
             runningGauge.set(jobs.count)

@@ -31,6 +31,9 @@ enum ReplayCommand {
             plan = try ReplayPlanner(kafka: loaded.kafka, plans: plans).plan(
                 since: since, until: until, deadline: Clock.monotonic() + planNanoseconds)
         } catch {
+            guard error != .tooWide else {
+                throw .failure("the range lies in more than \(ReplayPlan.mostParts) partitions")
+            }
             throw .failure("the topics at \(loaded.kafka.bootstrapServers) could not be looked up in time")
         }
         let replay = Replay(

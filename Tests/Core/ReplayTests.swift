@@ -62,11 +62,19 @@ private func part(
 @Suite struct ReplayReportTests {
     @Test func theReportThatCameFurtherCounts() {
         var replay = replay([part(0, 0, 100), part(1, 50, 60)])
-        replay.take([part(0, 0, next: 40, 100, events: 4)])
+        func report(_ parts: [ReplayPart], from: Timestamp? = nil) -> ReplayReport {
+            ReplayReport(replay: replayID, generation: 1, parts: parts, from: from)
+        }
+        replay.take(report([part(0, 0, next: 40, 100, events: 4)]))
         // From the process that had the webhook before.
-        replay.take([part(0, 0, next: 30, 100, events: 3), part(1, 50, next: 60, 60, events: 1, unmappable: 2)])
+        replay.take(
+            report([part(0, 0, next: 30, 100, events: 3), part(1, 50, next: 60, 60, events: 1, unmappable: 2)]))
         // Of a partition that is not part of it, and beyond its end.
-        replay.take([part(7, 0, next: 5, 10, events: 5), part(0, 0, next: 101, 100, events: 9)])
+        replay.take(report([part(7, 0, next: 5, 10, events: 5), part(0, 0, next: 101, 100, events: 9)]))
+        // A log that lost its beginning meanwhile; what is said of it is never taken back.
+        replay.take(report([], from: start.adding(milliseconds: 500)))
+        replay.take(report([], from: start.adding(milliseconds: 400)))
+        #expect(replay.from == start.adding(milliseconds: 500))
         #expect(replay.counts == ReplayCounts(records: 110, read: 50, events: 5, unmappable: 2))
         replay.end(.finished, reason: nil, at: start)
         #expect(replay.parts.isEmpty && !replay.isRunning)
@@ -88,6 +96,10 @@ private func part(
         #expect(course.report().isEmpty)
         course.took("t", 1, 8, .events(1))
         #expect(course.place(of: "t", 1, 9) == .beyond)
+        #expect(course.next(of: "t", 0) == 14 && course.next(of: "u", 0) == nil && course.from == nil)
+        course.lost(before: start.milliseconds + 70)
+        course.lost(before: start.milliseconds + 60)
+        #expect(course.from == start.adding(milliseconds: 70))
         course.reachedEnd(of: "t", 0)
         #expect(course.isDone && course.open.isEmpty)
         #expect(
@@ -140,6 +152,10 @@ private func part(
         let running = Set(first.map(\.replay))
         #expect(roster.next(many, running: running, now: grace).isEmpty)
         #expect(roster.next(many, running: running.subtracting([first[0].replay]), now: grace) == [first[0]])
+        // What waits for its endpoint keeps nobody waiting, up to a limit.
+        #expect(roster.next(many, running: running, stalled: 2, now: grace) == [many[2], many[1]])
+        let full = Set((100..<116).map { ReplayID(high: 1, low: $0) })
+        #expect(roster.next(many, running: full, stalled: 16, now: grace).isEmpty)
     }
 }
 

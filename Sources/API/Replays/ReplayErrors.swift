@@ -50,6 +50,11 @@ extension APIError {
         switch fault {
         case .busy: unavailable("Too many events and replays are being looked up; try again.")
         case .late: unavailable("The events could not be looked up in time; try again.")
+        case .tooWide:
+            APIError(
+                status: 422, code: "REPLAY_TOO_WIDE",
+                message: "The range lies in more than \(ReplayPlan.mostParts) partitions. Ask for a shorter one.",
+                details: { $0.field("limit", ReplayPlan.mostParts) })
         case .expired: eventExpired()
         case .unknown: eventNotFound()
         }

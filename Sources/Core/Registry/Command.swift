@@ -74,11 +74,14 @@ package struct ReplayReport: Equatable, Sendable {
     package var generation: Int
     /// The partitions that came further since the report before.
     package var parts: [ReplayPart]
+    /// Set where a log lost records before they were read: from here on nothing is missing.
+    package var from: Timestamp?
 
-    package init(replay: ReplayID, generation: Int, parts: [ReplayPart]) {
+    package init(replay: ReplayID, generation: Int, parts: [ReplayPart], from: Timestamp? = nil) {
         self.replay = replay
         self.generation = generation
         self.parts = parts
+        self.from = from
     }
 }
 

@@ -17,7 +17,7 @@ extension RegistryState {
     mutating func progress(_ order: ReplayReport, of old: Webhook) -> (Answer, [RegistryAction]) {
         guard let index = running(order, of: old) else { return (.refused(.replayEnded), []) }
         var webhook = old
-        webhook.replays[index].take(order.parts)
+        webhook.replays[index].take(order)
         return webhook == old ? (.applied, []) : write(webhook)
     }
 
@@ -26,7 +26,7 @@ extension RegistryState {
     ) -> (Answer, [RegistryAction]) {
         guard let index = running(order, of: old) else { return (.refused(.replayEnded), []) }
         var webhook = old
-        webhook.replays[index].take(order.parts)
+        webhook.replays[index].take(order)
         webhook.replays[index].end(failure == nil ? .finished : .failed, reason: failure, at: at)
         return write(webhook)
     }

@@ -53,8 +53,9 @@ package struct Replay: Equatable, Sendable {
 
     /// Takes in how far it came. A process that lost the webhook may report after the one that has it now: of each
     /// partition the report that came further counts.
-    package mutating func take(_ report: [ReplayPart]) {
-        for reported in report {
+    package mutating func take(_ report: ReplayReport) {
+        if let later = report.from { from = max(from, later) }
+        for reported in report.parts {
             guard
                 let index = parts.firstIndex(where: {
                     $0.topic == reported.topic && $0.partition == reported.partition
@@ -133,6 +134,9 @@ package struct ReplayPlan: Equatable, Sendable {
     package var parts: [ReplayPart]
     /// As ``Replay/from``.
     package var from: Timestamp
+
+    /// Partitions with something to read; with more, the webhook's record would outgrow its topic.
+    package static let mostParts = 4000
 
     package init(parts: [ReplayPart], from: Timestamp) {
         self.parts = parts

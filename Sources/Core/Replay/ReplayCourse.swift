@@ -40,6 +40,9 @@ package struct ReplayCourse: Sendable {
         for (place, part) in parts.enumerated() { index[Key(topic: part.topic, partition: part.partition)] = place }
     }
 
+    /// From when on nothing is missing, where a log lost records before they were read.
+    package private(set) var from: Timestamp?
+
     /// What is still to be read.
     package var open: [ReplayPart] { parts.filter { !$0.isDone } }
     package var isDone: Bool { parts.allSatisfy(\.isDone) }
@@ -48,6 +51,17 @@ package struct ReplayCourse: Sendable {
         guard let place = index[Key(topic: topic, partition: partition)] else { return .beyond }
         if offset >= parts[place].end || parts[place].isDone { return .beyond }
         return offset < parts[place].next ? .behind : .wanted
+    }
+
+    /// The offset that should come next; nil for a partition that is not part of it.
+    package func next(of topic: String, _ partition: Int32) -> Int64? {
+        index[Key(topic: topic, partition: partition)].map { parts[$0].next }
+    }
+
+    /// The log begins with a record of that time now, and what stood between is gone unread.
+    package mutating func lost(before milliseconds: Int64) {
+        let time = Timestamp(milliseconds: min(max(milliseconds, since.milliseconds), until.milliseconds))
+        from = max(from ?? time, time)
     }
 
     /// Whether a record of that time belongs to the range. One without a time does: nothing says otherwise.

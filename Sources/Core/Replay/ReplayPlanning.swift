@@ -53,6 +53,8 @@ package enum ReplayFault: Error, Equatable, Sendable {
     case busy
     /// The brokers did not answer in time.
     case late
+    /// It lies in more partitions than one replay can keep account of.
+    case tooWide
     /// It was there, and its record is gone.
     case expired
     /// It was never there.

@@ -16,8 +16,10 @@ package struct ReplayRoster: Sendable {
         }
     }
 
-    /// Replays at once in one process; the others wait their turn.
+    /// Replays that read at once in one process; the others wait their turn.
     package static let places = 4
+    /// Those included that have reached their window: an endpoint that does not answer keeps nobody else waiting.
+    package static let most = 16
     /// How long a new owner waits for the last report of the one before, which saves it from repeating work.
     package static let graceNanoseconds: UInt64 = 1_000_000_000
 
@@ -34,9 +36,13 @@ package struct ReplayRoster: Sendable {
     package func isOwned(_ shard: Int32) -> Bool { ownedSince[shard] != nil }
 
     /// Which candidates to begin, the oldest first.
-    /// - Parameter running: replays that have a place.
-    package func next(_ candidates: [Candidate], running: Set<ReplayID>, now: UInt64) -> [Candidate] {
-        let free = Self.places - running.count
+    /// - Parameters:
+    ///   - running: replays that have been begun.
+    ///   - stalled: how many of them have reached their window.
+    package func next(
+        _ candidates: [Candidate], running: Set<ReplayID>, stalled: Int = 0, now: UInt64
+    ) -> [Candidate] {
+        let free = min(Self.places + stalled, Self.most) - running.count
         guard free > 0 else { return [] }
         let ready = candidates.filter { candidate in
             guard !running.contains(candidate.replay), let since = ownedSince[candidate.shard] else { return false }
