@@ -143,6 +143,27 @@ def test_a_disabled_period_arrives_complete(world, account):
     assert [each["status"] for each in state["replays"]] == ["finished", "finished"]
 
 
+def test_the_range_is_by_the_records_times_whatever_their_order(world, account):
+    """Also what is older than the webhook, which never gets it otherwise; timestamps on a partition go up and down."""
+    webhook = account.register(world.receiver.url("/older"), "user.created", "user.deleted")
+    now = time.time()
+    ages = {"before": 7300, "first": 7200, "late": 3400, "middle": 5400, "last": 3601, "behind": 3600}
+    for name, age in ages.items():
+        record = domain_record("user.created", account.id, f"{name}-{account.id}")
+        world.backend.put(topic_of("user.created"), record, key=b"one partition", timestamp=int((now - age) * 1000))
+    world.wait_drained("translate", topic_of("user.created"))
+    body = {"since": stamp(int((now - 7200) * 1000) / 1000), "until": stamp(int((now - 3600) * 1000) / 1000)}
+    wanted = {event_id(topic_of("user.created"), f"{name}-{account.id}", "user.created")
+              for name in ["first", "middle", "last"]}
+    assert world.receiver.at("/older") == []
+    replay = ask(account, webhook, **body)
+    done = wait_ended(world, account, webhook, replay)
+    assert done["counts"]["events"] == 3
+    until(arrived(world, "/older", wanted), 15, "three events")
+    world.wait_drained("deliver", "webhooks.deferred")
+    assert world.receiver.accepted_ids("/older") == wanted
+
+
 @pytest.mark.timeout(180)
 def test_kill_9_in_the_middle_completes_after_a_restart(make_world):
     # With its own instance id: this broker never expires a dead member, but knows it again.

@@ -24,8 +24,10 @@ extension CommandTable {
             waited for did not finish.
             """,
         example: """
-            webhook-bridge replay --config config/bridge.json5 --webhook wh_… --since 24h --dry-run
-            webhook-bridge replay --config config/bridge.json5 --webhook wh_… --since 2024-01-15T10:30:00Z --follow
+            webhook-bridge replay --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342 \\
+                --since 24h --dry-run
+            webhook-bridge replay --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342 \\
+                --since 2024-01-15T10:30:00Z --follow
             """,
         options: [
             .config, webhook,
@@ -52,7 +54,7 @@ extension CommandTable {
             A line for each replay that is remembered of the webhook, the newest last: its status, how many
             records of all accounts were read of how many, and how many events for the webhook were in them.
             """,
-        example: "webhook-bridge replay status --config config/bridge.json5 --webhook wh_…",
+        example: "webhook-bridge replay status --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342",
         options: [.config, webhook, replayID, .set]
     ) { options throws(UsageError) in .replayStatus(try choice(options)) }
 
@@ -63,7 +65,7 @@ extension CommandTable {
             has been tried and failed is dropped when its retry comes up. One that has ended already is left
             as it is.
             """,
-        example: "webhook-bridge replay cancel --config config/bridge.json5 --webhook wh_…",
+        example: "webhook-bridge replay cancel --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342",
         options: [.config, webhook, replayID, .set]
     ) { options throws(UsageError) in .replayCancel(try choice(options)) }
 

@@ -31,7 +31,7 @@ package struct ReplayLog: Sendable {
     /// How much later than the range's end records are still looked at: their timestamps are their producers', and those
     /// of several on one partition are not in order. At the begin no such slack is needed, since what stands before the
     /// first record that is not too old is older by definition.
-    package static let slackMilliseconds: Int64 = 600_000
+    package static let slackMilliseconds: Int64 = 300_000
 
     /// The offsets to read; nil where there are none.
     package var part: ReplayPart? {
