@@ -163,7 +163,7 @@ private final class ReplayReading {
         self.webhook = webhook
         reader = try KafkaReader(tools.kafka, purpose: "replay", pace: .leisurely)
         producer = try KafkaProducer(
-            tools.kafka, maxMessageBytes: tools.recordBytes, lingerMilliseconds: 5, wake: wake)
+            tools.kafka, maxMessageBytes: tools.recordBytes, lingerMilliseconds: 20, wake: wake)
         deferred = producer.topic(tools.topics.deferred)
         translator = Translator(
             plans: tools.plans, topics: tools.topics, view: tools.view, payloadBytes: tools.payloadBytes)
@@ -230,6 +230,7 @@ private final class ReplayReading {
         let count = reader.poll(
             milliseconds: 50, limit: room, while: { pace.mayGoOn(now: Clock.monotonic()) }
         ) { take($0) }
+        pace.read(count, now: now)
         tools.records.add(count)
     }
 

@@ -69,10 +69,11 @@ class Scenario:
             self.faults.append(what)
 
     def close(self):
-        self.scripted.close()
-        self.bench.close()
+        # The bridge first: without a broker it cannot leave its groups.
         if self.bridge.process is not None and self.bridge.process.alive:
             self.bridge.stop()
+        self.scripted.close()
+        self.bench.close()
 
 
 class Isolation(Scenario):
