@@ -60,6 +60,8 @@ let package = Package(
         library("Translate", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry"]),
         library(
             "Repair", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
+        library(
+            "Replay", ["Core", "Runtime", "Crypto", "Kafka", "Mapping", "Pipeline", "Registry", "Translate"]),
         library("Deliver", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "Pipeline", "Registry"]),
         library("Retry", ["Core", "Runtime", "Kafka", "Pipeline"]),
         library("Mail", ["Core", "Runtime", "JSON", "Crypto", "Kafka", "Pipeline", "CCurl", "CLinux"]),
@@ -71,7 +73,7 @@ let package = Package(
             "Bridge",
             [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPEngine", "HTTPServer", "Mapping", "Pipeline",
-                "Translate", "Deliver", "Retry", "Registry", "Mail", "API",
+                "Translate", "Deliver", "Retry", "Registry", "Replay", "Mail", "API",
             ]),
 
         // The program
@@ -79,7 +81,7 @@ let package = Package(
             name: "webhook-bridge",
             dependencies: [
                 "Core", "Runtime", "JSON", "Crypto", "Kafka", "HTTPServer", "Configuration", "Mapping", "Registry",
-                "API", "Bridge", "Pipeline", "Repair", "CLinux",
+                "API", "Bridge", "Pipeline", "Repair", "Replay", "Translate", "CLinux",
             ],
             swiftSettings: strict),
 

@@ -128,7 +128,10 @@ extension APIError {
         // The account went while its request was under way.
         case .accountNotFound: unauthorized(hadKey: true)
         case .tooLate: unconfirmed()
-        case .accountExists, .webhookExists, .olderGeneration:
+        case .webhookInactive: webhookInactive()
+        case .replayRunning: replayRunning(nil)
+        case .replayNotFound: replayNotFound()
+        case .accountExists, .webhookExists, .olderGeneration, .replayEnded:
             APIError(
                 status: 409, code: refusal.rawValue, message: "The change conflicts with a newer state; try again.")
         }

@@ -18,13 +18,17 @@ package final class APIServer: Sendable {
     /// Listens from now on.
     /// - Parameters:
     ///   - listen: `api.listen`.
+    ///   - sources: finds what is to be sent again.
+    ///   - deliveries: takes single deliveries to the broker.
+    ///   - waits: for those who ask for a replay's preview.
     ///   - ipRanges: `egress.ipRanges`, which `GET /v1/ip-ranges` tells.
     ///   - webhooksPerAccount: `limits.webhooksPerAccount`, for the text of the refusal; the registry enforces it.
     ///   - judgeURL: why an endpoint's URL is refused, completing "/url …"; nil when it is fine.
     /// - Throws: ``HTTPServerError`` with address, cause and mend.
     package init(
         listen: String, view: RegistryView, client: any RegistryClient, logs: LogStore, tests: TestEvents,
-        secretBox: SecretBox, ipRanges: Settings.IPRanges = Settings.IPRanges(), webhooksPerAccount: Int = 10,
+        sources: any ReplaySource, deliveries: any DeliverySink, waits: ReplayWaits, secretBox: SecretBox,
+        ipRanges: Settings.IPRanges = Settings.IPRanges(), webhooksPerAccount: Int = 10,
         limits: HTTPServerLimits = HTTPServerLimits(),
         judgeURL: @escaping @Sendable (String) -> String?
     ) throws(HTTPServerError) {
@@ -33,7 +37,8 @@ package final class APIServer: Sendable {
             webhooksPerAccount: webhooksPerAccount)
         let table = Self.routes(
             webhooks, LogHandlers(webhooks: webhooks, logs: logs), TestHandlers(webhooks: webhooks, tests: tests),
-            ipRanges)
+            ReplayHandlers(webhooks: webhooks, sources: sources, waits: waits),
+            DeliveryHandlers(webhooks: webhooks, logs: logs, sources: sources, sink: deliveries), ipRanges)
         let authentication = Authentication(view: view)
         server = try HTTPServer(listen: listen, limits: limits, refusal: { .refusal($0) }) { request, responder in
             Self.answer(request, responder, table, authentication)
@@ -45,7 +50,8 @@ package final class APIServer: Sendable {
 
     /// Every path of the API.
     static func routes(
-        _ webhooks: WebhookHandlers, _ logs: LogHandlers, _ tests: TestHandlers, _ ipRanges: Settings.IPRanges
+        _ webhooks: WebhookHandlers, _ logs: LogHandlers, _ tests: TestHandlers, _ replays: ReplayHandlers,
+        _ deliveries: DeliveryHandlers, _ ipRanges: Settings.IPRanges
     ) -> RouteTable {
         RouteTable(routes: [
             Route(.post, "/v1/webhooks", webhooks.create),
@@ -55,6 +61,10 @@ package final class APIServer: Sendable {
             Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
             Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),
             Route(.post, "/v1/webhooks/:webhookId/test", tests.send),
+            Route(.post, "/v1/webhooks/:webhookId/replay", replays.start),
+            Route(.get, "/v1/webhooks/:webhookId/replays/:replayId", replays.show),
+            Route(.delete, "/v1/webhooks/:webhookId/replays/:replayId", replays.cancel),
+            Route(.post, "/v1/webhooks/:webhookId/deliveries/:eventId/retry", deliveries.retry),
             Route(.get, "/v1/ip-ranges") { call in
                 call.respond(
                     .data(200) { json in

@@ -103,16 +103,25 @@ struct WebhookHandlers: Sendable {
         }
     }
 
-    private func send(
+    /// Sends a command and answers the call once its outcome is known.
+    func send(
         _ change: Command.Change, at now: Timestamp, for call: APICall,
         applied: @escaping @Sendable (CommandID) -> HTTPServerResponse
+    ) {
+        send(change, at: now, for: call, then: { call.respond(applied($0)) })
+    }
+
+    /// The same, where the answer has to wait for more.
+    /// - Parameter then: called when the command is applied; answers the call in the end.
+    func send(
+        _ change: Command.Change, at now: Timestamp, for call: APICall, then: @escaping @Sendable (CommandID) -> Void
     ) {
         let command = Command(
             id: CommandID(bytes: Random.bytes(12)), account: call.account, at: now,
             notAfter: now.adding(milliseconds: Self.commandMilliseconds), change: change)
         client.send(command) { outcome in
             switch outcome {
-            case .applied: call.respond(applied(command.id))
+            case .applied: then(command.id)
             case .refused(let refusal): call.respond(.refused(refusal, webhooksPerAccount: webhooksPerAccount))
             case .unconfirmed:
                 Log.warning(

@@ -5,6 +5,7 @@ package import Kafka
 package import Mapping
 internal import Pipeline
 package import Registry
+internal import Replay
 internal import Runtime
 package import Translate
 
@@ -58,7 +59,7 @@ package enum BridgeFault: Error, Sendable, CustomStringConvertible {
 }
 
 package final class Bridge: Sendable {
-    /// How commands reach the registry from this process; needs the API role.
+    /// How commands reach the registry from this process; needs a role of ``rolesWithCommands``.
     package var registry: any RegistryClient { feed }
     private let configuration: BridgeConfiguration
     private let planner: TopicPlanner
@@ -67,6 +68,7 @@ package final class Bridge: Sendable {
     private let feed: RegistryFeed
     private let state = Guarded(State())
     private let pauseEvent = EventFD()
+    private let replayLink = ReplayLink()
     private let mappingMetrics = MappingMetrics()
 
     private struct State {
@@ -79,7 +81,11 @@ package final class Bridge: Sendable {
         var front: FrontDoor?
         var engineRoom: EngineRoom?
         var watch: StageWatch?
+        var replays: ReplayOffice?
     }
+
+    /// The roles that send commands by way of ``registry``: replays report how far they came.
+    private static let rolesWithCommands: Set<Role> = [.api, .deliver]
 
     package init(_ configuration: BridgeConfiguration) {
         self.configuration = configuration
@@ -108,11 +114,14 @@ package final class Bridge: Sendable {
         }
         try waitForTopics()
         guard !isStopping else { return }
-        do { try feed.start(kafka, sendsCommands: configuration.roles.contains(.api)) } catch { throw .kafka(error) }
+        let sendsCommands = !configuration.roles.isDisjoint(with: Self.rolesWithCommands)
+        do { try feed.start(kafka, sendsCommands: sendsCommands) } catch { throw .kafka(error) }
         while !feed.isLoaded, !isStopping { pause(milliseconds: 5) }
         guard !isStopping else { return }
         if configuration.roles.contains(.api), let secrets = configuration.secrets {
-            try front.openAPI(kafka: kafka, topics: planner.topics, view: view, client: feed, secrets: secrets)
+            try front.openAPI(
+                kafka: kafka, topics: planner.topics, plans: configuration.plans, view: view, client: feed,
+                secrets: secrets)
         }
         if configuration.roles.contains(.deliver) {
             let room = try EngineRoom(settings: settings, ownListeners: front.listeners)
@@ -120,6 +129,14 @@ package final class Bridge: Sendable {
         }
         let stages = configuration.roles.sorted { $0.rawValue < $1.rawValue }.compactMap(makeStage)
         state.withLock { $0.stages = stages }
+        if configuration.roles.contains(.deliver) {
+            let replays = ReplayOffice(
+                kafka: kafka, topics: planner.topics, plans: configuration.plans, view: view, link: replayLink,
+                client: feed, eventsPerSecond: settings.limits.eventsPerSecond,
+                payloadBytes: settings.limits.payloadBytes, recordBytes: TopicPlanner.largestRecord(settings))
+            replays.start()
+            state.withLock { $0.replays = replays }
+        }
         Log.info(
             "bridge started", .name(settings.applicationID),
             .role(configuration.roles.map(\.rawValue).sorted().joined(separator: ",")))
@@ -164,7 +181,7 @@ package final class Bridge: Sendable {
     private func makeStage(_ role: Role) -> StageRunner? {
         let factory = StageFactory(
             configuration: configuration, kafka: kafka, topics: planner.topics, view: view,
-            engineRoom: state.withLock { $0.engineRoom },
+            engineRoom: state.withLock { $0.engineRoom }, replays: replayLink,
             registryCaughtUp: { [weak self] in self?.state.withLock { $0.registryCaughtUp = true } })
         return factory.make(role) { [weak self] error in self?.fail(.kafka(error)) }
     }
@@ -246,6 +263,8 @@ package final class Bridge: Sendable {
             return (current.front, current.stages)
         }
         front?.closeAPI()
+        // Before the stages: their shards are still owned, so what the replays report counts for whoever is next.
+        state.withLock { $0.replays }?.stop()
         for stage in stages { stage.stop() }
         for stage in stages { stage.join() }
         let (room, watch) = state.withLock { ($0.engineRoom, $0.watch) }
@@ -258,6 +277,7 @@ package final class Bridge: Sendable {
             $0.front = nil
             $0.engineRoom = nil
             $0.watch = nil
+            $0.replays = nil
         }
     }
 

@@ -1,4 +1,5 @@
-// Writes deliveries that no domain record caused, test events, to `deliveries`, and says when the broker has them.
+// Writes deliveries that somebody asked for, test events and single events again, to `deliveries`, and says when the broker
+// has them.
 internal import API
 internal import Core
 internal import Kafka
@@ -10,6 +11,7 @@ internal import Synchronization
 final class DeliveryWriter: DeliverySink {
     private let kafka: KafkaConfiguration
     private let topics: Topics
+    private let largest: Int
     private let outbox = Inbox<Order>(wake: EventFD())
     private let isStopping = Atomic<Bool>(false)
     private let thread = Guarded<OwnedThread?>(nil)
@@ -25,9 +27,11 @@ final class DeliveryWriter: DeliverySink {
     private static let pollMilliseconds = 100
     private static let idleMilliseconds = 10_000
 
-    init(kafka: KafkaConfiguration, topics: Topics) {
+    /// - Parameter largest: bytes of the largest record.
+    init(kafka: KafkaConfiguration, topics: Topics, largest: Int) {
         self.kafka = kafka
         self.topics = topics
+        self.largest = largest
     }
 
     /// - Parameter eachTurn: called on the thread, which waits no longer than the moment it answers.
@@ -42,6 +46,9 @@ final class DeliveryWriter: DeliverySink {
         outbox.wake.signal()
         thread.withLock { $0.take() }?.join()
     }
+
+    /// Has the thread take a turn soon.
+    func wakeUp() { outbox.wake.signal() }
 
     func send(_ delivery: Delivery, completion: @escaping @Sendable (Bool) -> Void) {
         outbox.put(Order(delivery: delivery, completion: completion))
@@ -71,7 +78,7 @@ final class DeliveryWriter: DeliverySink {
                 // A producer tries for ever, and what was given up is not to go out later: the producer goes with it, and
                 // with it what came after, for which the broker is no nearer.
                 producer = nil
-                Log.warning("the broker did not take test events in time", .count(unacknowledged.count))
+                Log.warning("the broker did not take deliveries in time", .count(unacknowledged.count))
                 for each in unacknowledged.values { each.order.completion(false) }
                 unacknowledged = [:]
             }
@@ -82,8 +89,8 @@ final class DeliveryWriter: DeliverySink {
     }
 
     private func makeProducer() -> KafkaProducer? {
-        do { return try KafkaProducer(kafka, maxMessageBytes: 1_000_000, wake: outbox.wake) } catch {
-            Log.error("no producer for test events", .error(error.description))
+        do { return try KafkaProducer(kafka, maxMessageBytes: largest, wake: outbox.wake) } catch {
+            Log.error("no producer for single deliveries", .error(error.description))
             return nil
         }
     }

@@ -6,7 +6,9 @@ internal import Foundation
 internal import HTTPServer
 internal import Kafka
 internal import Registry
+internal import Replay
 internal import Runtime
+internal import Translate
 
 final class FrontDoor: Sendable {
     private let settings: Settings
@@ -20,6 +22,8 @@ final class FrontDoor: Sendable {
         var feed: LogFeed?
         var tests: TestEvents?
         var deliveries: DeliveryWriter?
+        var desk: ReplayDesk?
+        var waits: ReplayWaits?
     }
 
     /// - Parameters:
@@ -56,7 +60,8 @@ final class FrontDoor: Sendable {
     }
 
     func openAPI(
-        kafka: KafkaConfiguration, topics: Topics, view: RegistryView, client: any RegistryClient, secrets: SecretBox
+        kafka: KafkaConfiguration, topics: Topics, plans: MappingPlans, view: RegistryView,
+        client: any RegistryClient, secrets: SecretBox
     ) throws(BridgeFault) {
         var limits = LogLimits()
         limits.rowsPerWebhook = settings.logs.entriesPerWebhook
@@ -65,16 +70,24 @@ final class FrontDoor: Sendable {
         try? FileManager.default.createDirectory(
             atPath: settings.state.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let logs = LogStore(directory: settings.state.directory, limits: limits)
-        let deliveries = DeliveryWriter(kafka: kafka, topics: topics)
+        let deliveries = DeliveryWriter(kafka: kafka, topics: topics, largest: TopicPlanner.largestRecord(settings))
         let tests = TestEvents(sink: deliveries, attemptMilliseconds: settings.egress.timeoutMilliseconds)
-        deliveries.start { tests.expire(now: $0) }
+        let waits = ReplayWaits { deliveries.wakeUp() }
+        deliveries.start { now in
+            let next = [tests.expire(now: now), waits.check(now: now) { id in view.read { $0.webhooks[id] } }]
+            return next.compactMap(\.self).min()
+        }
+        let desk = ReplayDesk(
+            kafka: kafka, topics: topics, plans: plans, view: view, payloadBytes: settings.limits.payloadBytes)
+        desk.start()
         let feed = LogFeed(logs: logs, tests: tests, kafka: kafka, topics: topics)
         let allowHTTP = settings.egress.allowHTTP
         let policy = AddressPolicy(settings.egress, ownListeners: listeners)
         do {
             let api = try APIServer(
                 listen: settings.api.listen.description, view: view, client: client, logs: logs, tests: tests,
-                secretBox: secrets, ipRanges: settings.egress.ipRanges,
+                sources: desk, deliveries: deliveries, waits: waits, secretBox: secrets,
+                ipRanges: settings.egress.ipRanges,
                 webhooksPerAccount: settings.limits.webhooksPerAccount
             ) { text in
                 do throws(EndpointFault) {
@@ -82,8 +95,12 @@ final class FrontDoor: Sendable {
                     return nil
                 } catch { return error.text }
             }
-            open.withLock { $0 = Open(api: api, logs: logs, feed: feed, tests: tests, deliveries: deliveries) }
+            open.withLock {
+                $0 = Open(
+                    api: api, logs: logs, feed: feed, tests: tests, deliveries: deliveries, desk: desk, waits: waits)
+            }
         } catch {
+            desk.stop()
             deliveries.stop()
             feed.stop()
             logs.stop()
@@ -98,6 +115,8 @@ final class FrontDoor: Sendable {
             return current
         }
         taken.tests?.release()
+        taken.waits?.release()
+        taken.desk?.stop()
         taken.api?.stop()
         taken.deliveries?.stop()
         taken.feed?.stop()
@@ -110,3 +129,5 @@ final class FrontDoor: Sendable {
         processMetrics.cancel()
     }
 }
+
+extension ReplayDesk: ReplaySource {}

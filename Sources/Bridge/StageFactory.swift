@@ -16,6 +16,7 @@ struct StageFactory: Sendable {
     let topics: Topics
     let view: RegistryView
     let engineRoom: EngineRoom?
+    let replays: ReplayLink
     let registryCaughtUp: @Sendable () -> Void
 
     private var settings: Settings { configuration.settings }
@@ -43,7 +44,7 @@ struct StageFactory: Sendable {
             ) {
                 DeliverStage(
                     topics: topics, schedule: schedule, settings: deliverSettings(room), view: view,
-                    secrets: secrets, engine: room.engine, results: room.results, producer: $0)
+                    secrets: secrets, engine: room.engine, results: room.results, producer: $0, replays: replays)
             }
         case .retry:
             return runner(role, reading: [topics.retries], fetch: KafkaConsumer.frugalFetch, pace: .leisurely, failed) {

@@ -90,8 +90,7 @@ extension DeliverStage {
             // Its twin was settled while it waited.
             lane.lane.finished(slot: held.item.slot, kind: held.item.kind, .void, now: now)
             slots.remove(held.item.slot)
-            counters.repeated.add()
-            return loop.finish(held.record)
+            return dropRepeat(held.delivery, held.record, loop)
         }
         guard case .active(let target) = target(of: held.delivery, lane) else {
             assertionFailure("a lane that may start holds a record without a target")

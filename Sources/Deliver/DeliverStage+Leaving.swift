@@ -24,12 +24,14 @@ extension DeliverStage {
             return intake
         }
         deferredIntakes = intakes.filter(\.isDeferred)
+        replays.owns(shards)
     }
 
     /// What has not started goes to `deferred`, so that the watermark can pass it; what is under way comes to its end.
     package func drain(_ loop: StageLoop) {
         guard !isDraining else { return }
         isDraining = true
+        replays.owns([])
         // A deferred record stays where it is unless a later one of its partition is through: the watermark would stop
         // at it, and the later ones would be sent again.
         for intake in intakes {
@@ -59,6 +61,7 @@ extension DeliverStage {
             lane.isHolder = false
             lane.timer = 0
         }
+        replays.owns([])
         if wasLost {
             lanes.removeAll()
             ownedSince = [:]

@@ -33,6 +33,7 @@ package final class DeliverStage: StageHandler {
     let results: Inbox<HTTPResult>
     var output: DeliveryOutput
     private let view: RegistryView
+    let replays: ReplayLink
     private let makeTarget: (Webhook) -> TargetState
 
     var slots = SlotTable()
@@ -55,18 +56,22 @@ package final class DeliverStage: StageHandler {
     let counters = DeliverCounters()
     let census = LaneCensus()
 
-    /// - Parameter results: the inbox the engine's results come through; its wake is the loop's.
+    /// - Parameters:
+    ///   - results: the inbox the engine's results come through; its wake is the loop's.
+    ///   - replays: is told what this stage owns, and which deliveries of replays ended.
     package init(
         topics: Topics, schedule: RetrySchedule, settings: DeliverSettings, view: RegistryView, secrets: SecretBox,
-        engine: HTTPEngine, results: Inbox<HTTPResult>, producer: KafkaProducer
+        engine: HTTPEngine, results: Inbox<HTTPResult>, producer: KafkaProducer, replays: ReplayLink = ReplayLink()
     ) {
         self.topics = topics
         self.settings = settings
         self.view = view
         self.engine = engine
         self.results = results
+        self.replays = replays
         output = DeliveryOutput(
-            topics: topics, schedule: schedule, payloadBytes: settings.payloadBytes, producer: producer)
+            topics: topics, schedule: schedule, payloadBytes: settings.payloadBytes, producer: producer,
+            replays: replays)
         makeTarget = {
             Target.make($0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy)
         }
@@ -108,8 +113,7 @@ package final class DeliverStage: StageHandler {
             intake.share.read(record.offset, &lane.backlog)
         }
         if settled.contains(delivery.id, attempt: delivery.attempt) {
-            counters.repeated.add()
-            return loop.finish(record)
+            return dropRepeat(delivery, record, loop)
         }
         if intake.isDeferred, buriedForAge(delivery, message.timestamp, record, loop) { return }
         // After reading, so that no record seems to come from the future.
@@ -211,8 +215,7 @@ package final class DeliverStage: StageHandler {
     ) -> Bool {
         switch target(of: delivery, lane) {
         case .deleted, .unknown:
-            counters.dropped.add()
-            loop.finish(record)
+            drop(delivery, record, loop)
             return false
         case .inactive:
             output.bury(delivery, .webhookDisabled, "the webhook is not active", record: record, loop)
@@ -223,6 +226,10 @@ package final class DeliverStage: StageHandler {
                 output.bury(
                     delivery, .webhookDisabled, "the webhook was switched off and on again since", record: record, loop)
                 loop.finish(record)
+                return false
+            }
+            if let run = delivery.run, lane.hasCancelled(run) {
+                drop(delivery, record, loop)
                 return false
             }
             switch target(of: delivery, lane) {
@@ -236,6 +243,19 @@ package final class DeliverStage: StageHandler {
             default: return true
             }
         }
+    }
+
+    /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
+    func dropRepeat(_ delivery: Delivery, _ record: RecordReference, _ loop: StageLoop) {
+        counters.repeated.add()
+        if let run = delivery.run { replays.ended(delivery.id, of: run) }
+        loop.finish(record)
+    }
+
+    private func drop(_ delivery: Delivery, _ record: RecordReference, _ loop: StageLoop) {
+        counters.dropped.add()
+        if let run = delivery.run { replays.ended(delivery.id, of: run) }
+        loop.finish(record)
     }
 
     func target(of delivery: Delivery, _ lane: WebhookLane) -> TargetState {

@@ -16,12 +16,15 @@ struct DeliveryOutput {
     private let deferred: KafkaProducer.Topic
     private let commands: KafkaProducer.Topic
     private let deadLetters: DeadLetters
+    private let replays: ReplayLink
     private let tierKeys: [[UInt8]]
     private var writer = JSONWriter()
     private var text: [UInt8] = []
 
     /// - Parameter payloadBytes: `limits.payloadBytes`.
-    init(topics: Topics, schedule: RetrySchedule, payloadBytes: Int, producer: KafkaProducer) {
+    init(
+        topics: Topics, schedule: RetrySchedule, payloadBytes: Int, producer: KafkaProducer, replays: ReplayLink
+    ) {
         self.topics = topics
         self.schedule = schedule
         attempts = producer.topic(topics.attempts)
@@ -29,6 +32,7 @@ struct DeliveryOutput {
         deferred = producer.topic(topics.deferred)
         commands = producer.topic(topics.commands)
         deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
+        self.replays = replays
         tierKeys = schedule.tiers.map { Array($0.label.utf8) }
     }
 
@@ -70,7 +74,7 @@ struct DeliveryOutput {
         loop.produce(
             attempts, partition: lane.shard, key: lane.key, value: writer.bytes, headers: KafkaHeaders.none,
             for: record)
-        guard let next else { return }
+        guard let next else { return ended(delivery) }
         var failed = delivery
         failed.attempt = number
         failed.firstAttemptAt = delivery.firstAttemptAt ?? attempt.startedAt
@@ -90,7 +94,13 @@ struct DeliveryOutput {
                 message: "\(number) attempts failed; the last: \(failed.lastError ?? "")",
                 for: record, loop)
             disable(failed, at: attempt.endedAt, record, loop)
+            ended(delivery)
         }
+    }
+
+    /// It will not be attempted again.
+    private func ended(_ delivery: Delivery) {
+        if let run = delivery.run { replays.ended(delivery.id, of: run) }
     }
 
     private func produce(
@@ -160,6 +170,7 @@ struct DeliveryOutput {
         _ delivery: Delivery, _ reason: DeadLetterReason, _ message: String, record: RecordReference, _ loop: StageLoop
     ) {
         deadLetters.write(delivery, reason: reason, message: message, for: record, loop)
+        ended(delivery)
     }
 
     func bury(

@@ -80,6 +80,13 @@ final class WebhookLane {
         return targetOfInactive?.state ?? state
     }
 
+    /// Whether a replay of this webhook was cancelled, so that what is left of it is not to be sent. One that the view does
+    /// not know, or not any more, was not.
+    func hasCancelled(_ run: ReplayID) -> Bool {
+        guard case .active(let target) = state else { return false }
+        return target.webhook.replay(run)?.status == .cancelled
+    }
+
     /// Whether the view does not explain the record yet.
     func isAhead(_ delivery: Delivery) -> Bool {
         if case .deleted = state { return false }

@@ -44,6 +44,9 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         isFatal = false
     }
 
+    /// Something that was given a time did not come to its end in it.
+    package init(tookTooLong place: String) { self.init(RD_KAFKA_RESP_ERR__TIMED_OUT, place: place) }
+
     package var isAllBrokersDown: Bool { code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue }
     package var isUnknownTopic: Bool {
         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART.rawValue || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC.rawValue

@@ -14,7 +14,7 @@ package final class KafkaReader {
         case age(milliseconds: Int64)
     }
 
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     private let gate: FetchGate
     private let bootstrapServers: String
     private var ended: Set<String> = []
@@ -75,6 +75,14 @@ package final class KafkaReader {
         rd_kafka_assign(handle, list)
     }
 
+    /// Reads nothing more of a partition until the next ``assign(_:)``. Final: a pause that is taken back may rewind.
+    package func leave(_ topic: String, _ partition: Int32) {
+        let list = rd_kafka_topic_partition_list_new(1)
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        rd_kafka_topic_partition_list_add(list, topic, partition)
+        rd_kafka_pause_partitions(handle, list)
+    }
+
     /// Whether every partition has been read to its end at least once since ``assign(_:)``.
     package var hasReachedEnds: Bool { ended.count == partitionCount }
 
@@ -95,12 +103,16 @@ package final class KafkaReader {
     }
 
     /// Reads what is there, waiting up to `milliseconds` for the first record.
-    /// - Returns: how many records were read, at most 1,000.
+    /// - Parameter goesOn: asked before each record after the first.
+    /// - Returns: how many records were read, at most `limit`.
     @discardableResult
-    package func poll(milliseconds: Int, _ body: (borrowing KafkaMessage) -> Void) -> Int {
+    package func poll(
+        milliseconds: Int, limit: Int = 1000, while goesOn: () -> Bool = { true },
+        _ body: (borrowing KafkaMessage) -> Void
+    ) -> Int {
         var count = 0
         var wait = Int32(milliseconds)
-        while count < 1000, let message = rd_kafka_consumer_poll(handle, wait) {
+        while count < limit, count == 0 || goesOn(), let message = rd_kafka_consumer_poll(handle, wait) {
             switch message.pointee.err {
             case RD_KAFKA_RESP_ERR_NO_ERROR:
                 body(KafkaMessage(message))

@@ -31,7 +31,8 @@ extension Delivery {
         guard let value = message.value else { throw MalformedRecord(description: "the record has no value") }
         self.init(
             webhook: webhook, account: account, event: event, eventType: fields.eventType, id: delivery,
-            generation: generation, purpose: fields.purpose, attempt: fields.attempt, origin: fields.origin,
+            generation: generation, purpose: fields.purpose, run: fields.run, attempt: fields.attempt,
+            origin: fields.origin,
             firstAttemptAt: fields.firstAttemptAt, dueAt: fields.dueAt, lastError: fields.lastError,
             traceparent: fields.traceparent, parks: fields.parks, deferredAt: fields.deferredAt, body: Array(value))
     }
@@ -39,7 +40,7 @@ extension Delivery {
     /// The headers of this delivery, for any of its topics.
     /// - Parameter extra: how many more the caller will add.
     package func headers(extra: Int = 0) -> KafkaHeaders {
-        let headers = KafkaHeaders(capacity: 15 + extra)
+        let headers = KafkaHeaders(capacity: 16 + extra)
         event.withText { headers.add("event-id", $0) }
         headers.add("event-type", eventType)
         webhook.withText { headers.add("webhook-id", $0) }
@@ -47,6 +48,7 @@ extension Delivery {
         id.withText { headers.add("delivery-id", $0) }
         headers.add("generation", String(generation))
         headers.add("purpose", purpose.rawValue)
+        if let run { run.withText { headers.add("run", $0) } }
         headers.add("attempt", String(attempt))
         headers.add("origin", origin)
         if let firstAttemptAt { headers.add("first-attempt-at", firstAttemptAt.description) }
@@ -67,6 +69,7 @@ private struct HeaderFields {
     var generation: Int?
     var eventType = ""
     var purpose = Delivery.Purpose.delivery
+    var run: ReplayID?
     var attempt = 0
     var origin = ""
     var firstAttemptAt: Timestamp?
@@ -82,6 +85,7 @@ private struct HeaderFields {
         case 7 where name.matches("purpose"):
             purpose = value.matches("test") ? .test : value.matches("replay") ? .replay : .delivery
         case 7 where name.matches("attempt"): attempt = decimal(value) ?? 0
+        case 3 where name.matches("run"): run = ReplayID(value)
         case 5 where name.matches("parks"): parks = decimal(value) ?? 0
         case 6 where name.matches("origin"): origin = String(decoding: value, as: UTF8.self)
         case 6 where name.matches("due-at"): dueAt = Timestamp(rfc3339: value)

@@ -9,7 +9,7 @@ package struct RegistryRecordError: Error, Equatable, CustomStringConvertible {
 }
 
 /// Reads fields of one JSON object and names the one that is wrong.
-private struct Fields {
+struct Fields {
     let object: JSONValue
 
     func text(_ name: String) throws(RegistryRecordError) -> String {
@@ -117,7 +117,7 @@ extension Webhook {
             isActive: try fields.boolean("isActive"), version: try fields.text("version"),
             generation: try fields.integer("generation"), createdAt: try fields.time("createdAt"),
             updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled,
-            warnedGeneration: json["warnedGeneration"]?.int)
+            warnedGeneration: json["warnedGeneration"]?.int, replays: try Replay.list(json["replays"]))
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -151,6 +151,12 @@ extension Webhook {
                 }
             }
             if let warnedGeneration { writer.field("warnedGeneration", warnedGeneration) }
+            if !replays.isEmpty {
+                writer.key("replays")
+                writer.beginArray()
+                for replay in replays { replay.write(to: &writer) }
+                writer.endArray()
+            }
         }
     }
 }
@@ -189,7 +195,9 @@ extension Command {
                     generation: try fields.integer("generation"), failedAttempts: try fields.integer("failedAttempts"),
                     lastError: try fields.text("lastError"), failingSince: try fields.time("failingSince"),
                     lastAttemptAt: try fields.time("lastAttemptAt")))
-        default: throw fields.wrong("type")
+        case let type:
+            guard let replayChange = try Change(replayCommand: type, fields) else { throw fields.wrong("type") }
+            change = replayChange
         }
         self.init(
             id: try fields.id("id"), account: try fields.id("accountId"), at: try fields.time("at"),
@@ -230,6 +238,7 @@ extension Command {
                 writer.field("lastError", order.lastError)
                 writer.field("failingSince", order.failingSince.description)
                 writer.field("lastAttemptAt", order.lastAttemptAt.description)
+            case .startReplay, .progressReplay, .finishReplay, .cancelReplay: change.writeReplay(to: &writer)
             }
         }
     }
@@ -243,6 +252,10 @@ extension Command {
         case .deleteWebhook: "webhook.delete"
         case .disableWebhook: "webhook.disable"
         case .warnWebhook: "webhook.warn"
+        case .startReplay: "replay.start"
+        case .progressReplay: "replay.progress"
+        case .finishReplay: "replay.finish"
+        case .cancelReplay: "replay.cancel"
         }
     }
 }

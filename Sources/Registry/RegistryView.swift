@@ -17,6 +17,8 @@ package final class RegistryView: Sendable {
         private var owned: [AccountID: Set<WebhookID>] = [:]
         private var keys: [String: (account: AccountID, key: APIKey)] = [:]
         package private(set) var routes = RoutingTable()
+        /// The webhooks with a replay that runs.
+        package private(set) var replaying: Set<WebhookID> = []
         /// What was removed last, so that a deleted webhook can be told from one this view does not know yet.
         private var removedWebhooks = BoundedSet<WebhookID>(kept: 10_000)
         private var removedAccounts = BoundedSet<AccountID>(kept: 10_000)
@@ -54,6 +56,7 @@ package final class RegistryView: Sendable {
             webhooks[webhook.id] = webhook
             owned[webhook.account, default: []].insert(webhook.id)
             routes.add(webhook)
+            if webhook.runningReplay != nil { replaying.insert(webhook.id) }
         }
 
         fileprivate mutating func remove(_ id: WebhookID) {
@@ -61,6 +64,7 @@ package final class RegistryView: Sendable {
             owned[old.account]?.remove(id)
             if owned[old.account]?.isEmpty == true { owned[old.account] = nil }
             routes.remove(old)
+            replaying.remove(id)
         }
     }
 

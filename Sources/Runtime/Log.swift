@@ -54,6 +54,7 @@ package enum Log {
         package static func eventType(_ value: String) -> Field { text("eventType", value) }
         package static func email(_ value: String) -> Field { text("email", value) }
         package static func delivery(_ value: String) -> Field { text("delivery", value) }
+        package static func run(_ value: String) -> Field { text("run", value) }
         package static func command(_ value: String) -> Field { text("command", value) }
         package static func attempt(_ value: some BinaryInteger) -> Field { integer("attempt", value) }
         package static func status(_ value: some BinaryInteger) -> Field { integer("status", value) }

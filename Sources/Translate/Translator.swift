@@ -25,6 +25,14 @@ package final class Translator {
         package var event: EventID?
     }
 
+    /// For whom a record is translated.
+    package enum Addressee {
+        /// Whoever subscribed, except to what is older than the subscription.
+        case subscribers
+        /// One webhook, to which it is sent again: a delivery of its own for each run.
+        case one(Webhook, run: String, replay: ReplayID?, anyType: Bool)
+    }
+
     private let source: MappingPlans
     private let topics: Topics
     private let view: RegistryView
@@ -68,9 +76,11 @@ package final class Translator {
     /// Translates a record.
     /// - Parameters:
     ///   - key: the record's key.
+    ///   - addressee: for whom.
     ///   - emit: called for each delivery with its body; nothing of them may be kept.
     package func translate(
-        _ record: DomainRecord, key: UnsafeRawBufferPointer, emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
+        _ record: DomainRecord, key: UnsafeRawBufferPointer, for addressee: Addressee = .subscribers,
+        emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
     ) throws(Refusal) -> Outcome {
         guard let plan = plans[record.topic] else { return .unmapped }
         do throws(MappingFailure) { try mapper.map(record, by: plan) } catch {
@@ -94,8 +104,13 @@ package final class Translator {
         let bodies = mapper.bytes
         bodies.withUnsafeBytes { bodies in
             for event in mapper.events {
-                count += route(
-                    event, UnsafeRawBufferPointer(rebasing: bodies[event.body]), record, key: key, emit: emit)
+                let body = UnsafeRawBufferPointer(rebasing: bodies[event.body])
+                switch addressee {
+                case .subscribers: count += route(event, body, record, key: key, emit: emit)
+                case .one(let webhook, let run, let replay, let anyType):
+                    guard anyType || webhook.hears(of: event.webhookType) else { continue }
+                    count += send(event, body, record, key: key, to: webhook, run: run, replay: replay, emit: emit)
+                }
             }
         }
         return .routed(count)
@@ -112,12 +127,9 @@ package final class Translator {
             case .unknownAccount: noRoutes()
             }
         guard !routes.isEmpty else { return 0 }
-        // A notice is keyed by the webhook it is about, and nobody hears of its own disabling.
-        let about = record.topic == topics.notices ? WebhookID(key) : nil
+        let about = subject(of: record, key: key)
         let origin = record.origin
-        let traceparent = mapper.traceparent.flatMap { bytes in
-            bytes.count <= Self.traceparentBytes ? String(decoding: bytes, as: UTF8.self) : nil
-        }
+        let traceparent = traceparent
         var count = 0
         for route in routes where route.webhook != about {
             let earliest = route.createdAt.milliseconds - Self.creationSlackMilliseconds
@@ -132,6 +144,37 @@ package final class Translator {
         return count
     }
 
+    /// To one webhook, whenever it was created.
+    private func send(
+        _ mapped: MappedEvent, _ body: UnsafeRawBufferPointer, _ record: DomainRecord, key: UnsafeRawBufferPointer,
+        to webhook: Webhook, run: String, replay: ReplayID?,
+        emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
+    ) -> Int {
+        switch mapped.audience {
+        case .account(let account): guard account == webhook.account else { return 0 }
+        case .everyone: break
+        case .unknownAccount: return 0
+        }
+        guard subject(of: record, key: key) != webhook.id else { return 0 }
+        emit(
+            Delivery(
+                webhook: webhook.id, account: webhook.account, event: mapped.event, eventType: mapped.webhookType,
+                id: deliveryID(mapped.event, webhook.id, run: run), generation: webhook.generation, purpose: .replay,
+                run: replay, origin: record.origin, traceparent: traceparent, body: []), body)
+        return 1
+    }
+
+    /// A notice is keyed by the webhook it is about, and nobody hears of its own disabling.
+    private func subject(of record: DomainRecord, key: UnsafeRawBufferPointer) -> WebhookID? {
+        record.topic == topics.notices ? WebhookID(key) : nil
+    }
+
+    private var traceparent: String? {
+        mapper.traceparent.flatMap { bytes in
+            bytes.count <= Self.traceparentBytes ? String(decoding: bytes, as: UTF8.self) : nil
+        }
+    }
+
     /// A foreign account id is nobody's mistake that a dead letter could name, but somebody may look for it.
     private func noRoutes() -> [RoutingTable.Route] {
         unknownAccounts.add()
@@ -139,12 +182,13 @@ package final class Translator {
     }
 
     /// Contract §1: the digest over event id, webhook id and run, which is empty for a first delivery.
-    private func deliveryID(_ event: EventID, _ webhook: WebhookID) -> DeliveryID {
+    private func deliveryID(_ event: EventID, _ webhook: WebhookID, run: String = "") -> DeliveryID {
         identity.removeAll(keepingCapacity: true)
         event.append(to: &identity)
         identity.append(0)
         webhook.append(to: &identity)
         identity.append(0)
+        identity.append(contentsOf: run.utf8)
         let (high, low) = Digest.prefix(of: identity)
         return DeliveryID(high: high, low: low)
     }

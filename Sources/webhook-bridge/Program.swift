@@ -31,8 +31,11 @@ enum Program {
 
     /// A command whose answer a person reads does not say what it does on the way, unless asked for all of it.
     private static func level(of invocation: Invocation) -> Log.Level {
-        if case .deadLettersRetry = invocation.command, invocation.logLevel == .info { return .warning }
-        return invocation.logLevel
+        guard invocation.logLevel == .info else { return invocation.logLevel }
+        switch invocation.command {
+        case .deadLettersRetry, .replay, .replayStatus, .replayCancel: return .warning
+        default: return .info
+        }
     }
 
     private static func perform(_ command: ProgramCommand) throws(Exit) {
@@ -57,6 +60,9 @@ enum Program {
         case .deadLettersList(let options): try DeadLettersCommand.list(options)
         case .deadLettersShow(let options): try DeadLettersCommand.show(options)
         case .deadLettersRetry(let options): try DeadLetterRetryCommand.run(options)
+        case .replay(let options): try ReplayCommand.run(options)
+        case .replayStatus(let choice): try ReplayCommand.status(choice)
+        case .replayCancel(let choice): try ReplayCommand.cancel(choice)
         case .listen(let options): try ListenCommand.run(options)
         }
     }

@@ -79,6 +79,45 @@ final class FakeSink: DeliverySink {
     }
 }
 
+/// Kafka as the replay paths see it, without Kafka: what is found is programmed, and answers come from a thread of their own
+/// as the real ones do.
+final class FakeSource: ReplaySource {
+    private let state = Guarded(State())
+
+    private struct State {
+        var plan: Result<ReplayPlan, ReplayFault> = .success(ReplayPlan(parts: [], from: sampleTime))
+        var found: Result<Delivery, ReplayFault> = .failure(.unknown)
+        var ranges: [(since: Timestamp, until: Timestamp)] = []
+        var asked: [(event: EventID, origin: RecordOrigin?)] = []
+    }
+
+    var ranges: [(since: Timestamp, until: Timestamp)] { state.withLock { $0.ranges } }
+    var asked: [(event: EventID, origin: RecordOrigin?)] { state.withLock { $0.asked } }
+    func will(plan: Result<ReplayPlan, ReplayFault>) { state.withLock { $0.plan = plan } }
+    func will(find: Result<Delivery, ReplayFault>) { state.withLock { $0.found = find } }
+
+    func plan(
+        since: Timestamp, until: Timestamp, completion: @escaping @Sendable (Result<ReplayPlan, ReplayFault>) -> Void
+    ) {
+        let plan = state.withLock { state in
+            state.ranges.append((since, until))
+            return state.plan
+        }
+        _ = OwnedThread(name: "desk") { completion(plan) }
+    }
+
+    func find(
+        _ event: EventID, from origin: RecordOrigin?, for _: Webhook, run _: RetryID,
+        completion: @escaping @Sendable (Result<Delivery, ReplayFault>) -> Void
+    ) {
+        let found = state.withLock { state in
+            state.asked.append((event, origin))
+            return state.found
+        }
+        _ = OwnedThread(name: "desk") { completion(found) }
+    }
+}
+
 /// A whole API on a free port, with two accounts.
 final class TestAPI {
     let registry = FakeRegistry()
@@ -86,6 +125,8 @@ final class TestAPI {
     let logs: LogStore
     let sink = FakeSink()
     let tests: TestEvents
+    let source = FakeSource()
+    let waits = ReplayWaits {}
     let server: APIServer
     let box = SecretBox(keys: [SecretBox.Key(id: "k1", bytes: [UInt8](repeating: 7, count: 32))])
     let mine: (id: AccountID, key: APIKeyText)
@@ -97,7 +138,8 @@ final class TestAPI {
         others = registry.account(2)
         tests = TestEvents(sink: sink, attemptMilliseconds: 5000)
         server = try APIServer(
-            listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, tests: tests, secretBox: box,
+            listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, tests: tests,
+            sources: source, deliveries: sink, waits: waits, secretBox: box,
             judgeURL: { $0.hasPrefix("https://") ? nil : "must begin with https://" })
     }
 

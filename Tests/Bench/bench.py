@@ -4,7 +4,7 @@ On noida-db, with one receiver for both: in each round the raw loop and then the
 same topic. Rates count from the first tenth of a round to its end; a figure to compare is the ratio of two medians.
 Then both carry a steady 1,000 events a second, timed from the produce call to the receipt.
 
-`isolation`, `limit` and `dead` are other scenarios (scenarios.py); each judges itself and exits 1 when a figure is missed.
+`isolation`, `limit`, `dead` and `replay` are other scenarios (scenarios.py); each judges itself and exits 1 when a figure is missed.
 """
 import argparse
 import json
@@ -254,7 +254,7 @@ def table(result, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenario", nargs="?", default="rates", choices=["rates", "isolation", "limit", "dead"])
+    parser.add_argument("scenario", nargs="?", default="rates", choices=["rates", "isolation", "limit", "dead", "replay"])
     parser.add_argument("--events", type=int, default=100_000, help="records a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accounts", type=int, default=10, help="accounts with one webhook each")
@@ -264,8 +264,9 @@ def main():
     parser.add_argument("--rate", type=int, default=1000, help="events per second of the latency part")
     parser.add_argument("--seconds", type=int, default=20, help="length of the latency part; isolation: of a run; "
                         "limit: how long it is offered too much")
-    parser.add_argument("--pairs", type=int, default=5, help="isolation: pairs of runs")
+    parser.add_argument("--pairs", type=int, default=5, help="isolation, replay: pairs of runs")
     parser.add_argument("--offered", type=int, default=1000, help="limit: events per second for the one webhook")
+    parser.add_argument("--missed", type=int, default=10_000, help="replay: events of the disabled period")
     parser.add_argument("--duration", type=int, default=600, help="dead: seconds the endpoint stays dead")
     parser.add_argument("--time-scale", type=float, default=0.02, help="dead: retry.timeScale")
     options = parser.parse_args()

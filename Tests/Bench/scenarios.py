@@ -1,4 +1,4 @@
-"""What one webhook may do to the others: `isolation`, `limit`, `dead`. On noida-db; the healthy subscribers are the C
+"""What one webhook may do to the others: `isolation`, `limit`, `dead`, `replay`. On noida-db; the healthy subscribers are the C
 receiver of the benches, the one under test is the scripted receiver of the system tests, which writes everything down.
 """
 import bisect
@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from datetime import datetime, timezone
 
 import bench
 from harness.bridge import Account
@@ -68,10 +69,11 @@ class Scenario:
             self.faults.append(what)
 
     def close(self):
-        self.scripted.close()
-        self.bench.close()
+        # The bridge first: without a broker it cannot leave its groups.
         if self.bridge.process is not None and self.bridge.process.alive:
             self.bridge.stop()
+        self.scripted.close()
+        self.bench.close()
 
 
 class Isolation(Scenario):
@@ -116,6 +118,107 @@ class Isolation(Scenario):
         self.tenth.call("DELETE", f"/v1/webhooks/{webhook}")
         until(self.drained, 60, "what the tenth left behind dropped")
         return {key: answer[key] for key in ("p50", "p90", "p99", "max", "received")}
+
+
+class Replay(Scenario):
+    """Nine endpoints carry the load; in every second run the tenth has a disabled period replayed to it meanwhile."""
+    LIVE = 20  # events per second of the tenth itself
+
+    def run(self):
+        options = self.options
+        self.start(9)
+        self.tenth = Account(self.bridge, "tenth@example.com")
+        self.scripted.script("/tenth", lambda _: 200)
+        self.webhook = self.tenth.register(self.scripted.url("/tenth"), "module.completed")["id"]
+        self.path = f"/v1/webhooks/{self.webhook}"
+        self.switch(False)
+        self.since = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for value in self.records(self.tenth, options.missed, "missed"):
+            self.backend.send(bench.TOPIC, value.replace('"AT"', '"usr_123"'), key=b"missed", tag="missed")
+        self.backend.flush(60)
+        until(self.translated, 120, "all translated while it is off")
+        self.until = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.switch(True)
+        preview = self.ended(self.ask(dryRun=True))["counts"]["events"]
+        self.check(preview == options.missed, f"the preview counts {preview} of {options.missed} events")
+        pairs = []
+        for number in range(options.pairs):
+            order = [False, True] if number % 2 == 0 else [True, False]
+            pair = {replays: self.one(f"{number}{'r' if replays else 'a'}", replays) for replays in order}
+            bench.say(f"pair {number}: p99 {pair[False]['p99']:.2f} ms, with a replay {pair[True]['p99']:.2f} ms; of the "
+                      f"tenth's own {pair[False]['own']:.2f} and {pair[True]['own']:.2f} ms")
+            pairs.append(pair)
+        result = {"scenario": "replay", "events": options.missed,
+                  "pairs": [{"without": pair[False], "with": pair[True]} for pair in pairs]}
+        for key, whose in [("p99", "the nine"), ("own", "the tenth's own events")]:
+            medians = [statistics.median(pair[replays][key] for pair in pairs) for replays in (False, True)]
+            allowed = max(1.2 * medians[0], medians[0] + 5)
+            self.check(medians[1] <= allowed, f"p99 of {whose}: {medians[1]:.2f} ms with a replay, {medians[0]:.2f} ms "
+                       f"without; {allowed:.2f} ms are allowed")
+            result[key] = {"without": medians[0], "with": medians[1]}
+        return result
+
+    def switch(self, is_active):
+        assert self.tenth.call("PATCH", self.path, {"isActive": is_active}).status_code == 200
+
+    def translated(self):
+        places = committed(self.backend_bootstrap, "webhook-bridge.translate", bench.TOPIC)
+        return all(offset == end or (offset is None and end == 0) for offset, end in places.values())
+
+    def ask(self, **more):
+        answer = self.tenth.call("POST", self.path + "/replay", {"since": self.since, "until": self.until, **more})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["data"]["id"]
+
+    def ended(self, replay):
+        def end():
+            data = self.tenth.call("GET", f"{self.path}/replays/{replay}").json()["data"]
+            return data if data["status"] != "running" else None
+
+        data = until(end, self.options.missed / 40 + 60, f"the end of {replay}")
+        self.check(data["status"] == "finished", f"{replay} {data['status']}: {data['counts']}")
+        return data
+
+    def one(self, name, replays):
+        rate, seconds, warm_up = self.options.rate, self.options.seconds, 3
+        count = rate * (seconds + warm_up)
+        own = self.LIVE * (seconds + warm_up)
+        nine = [value for each in zip(*(self.records(account, count // 9 + 1, name) for account, _ in self.healthy))
+                for value in each][:count]
+        step = count // own
+        mine = iter(self.records(self.tenth, own, f"{name}-own"))
+        values = []
+        for number, value in enumerate(nine):
+            values.append(value)
+            if number % step == step - 1:
+                values += [each for each in [next(mine, None)] if each is not None]
+        warm = len(values) * warm_up // (seconds + warm_up)
+        # The C receiver hears of the nine; from the warm-up's last moment some may come after it.
+        timed = sum("-own-" not in value for value in values[warm:])
+        before = len(self.scripted.at("/tenth"))
+        runs = []
+
+        def begin():
+            self.fast.ask(f"reset {timed}", "reset")
+            if replays:
+                threading.Thread(target=lambda: runs.append(self.ask())).start()
+
+        self.bench.send_steadily(values, rate + self.LIVE, {warm: begin})
+        answer = until(lambda: (answer := self.fast.ask("report", "report"))["received"] >= timed and answer, 60,
+                       lambda: f"{timed} at the nine: {self.fast.ask('report', 'report')}")
+        if replays:
+            until(lambda: runs, 10, "the replay asked for")
+            self.ended(runs[0])
+        until(self.drained, 120, "all committed")
+        got = self.scripted.at("/tenth")[before:]
+        users = [(json.loads(each.body)["data"]["userId"], each) for each in got]
+        again = {each.event_id for user, each in users if user == "usr_123"}
+        self.check(len(again) == (self.options.missed if replays else 0), f"{len(again)} events again")
+        # Marked by `send_steadily` with the moment of its produce call.
+        late = sorted(each.arrived * 1000 - int(user.removeprefix("at-")) / 1e6 for user, each in users
+                      if user.startswith("at-"))
+        return {**{key: answer[key] for key in ("p50", "p90", "p99", "max", "received")},
+                "own": late[len(late) * 99 // 100], "ownEvents": len(late)}
 
 
 class Limit(Scenario):
@@ -233,7 +336,7 @@ def run(options):
     directory = tempfile.mkdtemp(prefix=f"webhook-bridge-{options.scenario}-")
     scenario = None
     try:
-        scenario = {"isolation": Isolation, "limit": Limit, "dead": Dead}[options.scenario](options, directory)
+        scenario = {"isolation": Isolation, "limit": Limit, "dead": Dead, "replay": Replay}[options.scenario](options, directory)
         print(json.dumps(scenario.run()))
         return 1 if scenario.faults else 0
     finally:

@@ -112,7 +112,8 @@ import Testing
         "run", "demo", "broker", "topics create", "topics check", "accounts create", "accounts delete", "config check",
         "config reference",
         "mapping check",
-        "mapping try", "dead-letters list", "dead-letters show", "dead-letters retry", "listen",
+        "mapping try", "dead-letters list", "dead-letters show", "dead-letters retry", "replay", "replay status",
+        "replay cancel", "listen",
     ]
 
     @Test(arguments: names)
@@ -181,6 +182,17 @@ import Testing
         ("dead-letters list --config c --since now", "--since: 'now' is neither a time"),
         ("dead-letters list --config c --webhook evt_1", "--webhook: 'evt_1' is not a webhook id\n"),
         ("dead-letters list --config c --reason unmapable", "did you mean unmappable?"),
+        ("replay --config c", "'replay' needs --webhook wh_… and --since TIME\n"),
+        ("replay --config c --webhook wh_1 --since 24h", "--webhook: 'wh_1' is not a webhook id\n"),
+        (
+            "replay --config c --webhook wh_000000000000000000000001 --since 24h --until soon",
+            "--until: 'soon' is neither a time"
+        ),
+        ("replay statsu --config c", "there is no command 'replay statsu'\ndid you mean status?"),
+        (
+            "replay cancel --config c --webhook wh_000000000000000000000001 --replay evt_1",
+            "--replay: 'evt_1' is not a replay id\n"
+        ),
         ("", "which command?\n"),
     ])
     func `a mistake is named, with what was meant`(line: String, expected: String) {

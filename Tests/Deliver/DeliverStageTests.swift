@@ -2,6 +2,7 @@
 // all of it, since a join on the embedded broker takes three seconds.
 import Core
 import JSON
+import Pipeline
 import Registry
 import Runtime
 import Testing
@@ -18,7 +19,9 @@ private let second: UInt64 = 1_000_000_000
         world.receiver.script("/hanging") { _ in .init(delayMilliseconds: 30_000) }
         let isAlive = Flag()
         world.receiver.script("/dead") { _ in .init(status: isAlive.isSet ? 200 : 500) }
-        let member = try world.run("lanes")
+        let replays = ReplayLink()
+        let member = try world.run("lanes", replays: replays)
+        #expect(replays.shards == [0, 1])
 
         world.produce(dead, 1100)
         world.produce(hanging, 150)
@@ -28,12 +31,50 @@ private let second: UInt64 = 1_000_000_000
             EventFD().wait(milliseconds: 60)
         }
         try settlesWithoutAnAttempt(world)
+        try replaysHearOfTheEnds(world, replays)
         try healthyOnesAreNotDisturbed(world, healthy)
         try limitIsExact(world, limited)
         try deadOneIsProbed(world, dead, isAlive)
         world.receiver.stop()
         member.stop()
+        #expect(replays.shards.isEmpty)
         try nothingIsDeferredTwice(world, limited, hanging)
+    }
+
+    /// Accepted, given up or dropped; not what waits for a retry.
+    private func replaysHearOfTheEnds(_ world: DeliverWorld, _ replays: ReplayLink) throws {
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        var webhook = world.webhook(14, shard: 0, path: "/replayed")
+        let (running, cancelled) = (ReplayID(high: 5, low: 1), ReplayID(high: 5, low: 2))
+        webhook.replays = [cancelled, running].map { id in
+            Replay(
+                id: id, since: now, until: now, from: now, isDryRun: false, generation: 1, createdAt: now,
+                status: id == running ? .running : .cancelled, endedAt: id == running ? nil : now, parts: [])
+        }
+        world.view.put(webhook)
+        world.receiver.script("/replayed") { number in .init(status: number == 0 ? 200 : 500) }
+        replays.open(running)
+        replays.open(cancelled)
+        world.produce(webhook, 1, purpose: .replay, run: running, topic: world.topics.deferred, deferredAt: now)
+        try eventually("the one that is accepted") { world.receiver.posts("/replayed").count == 1 }
+        world.produce(
+            webhook, 1, first: 1, purpose: .replay, run: running, topic: world.topics.deferred, deferredAt: now)
+        world.produce(
+            webhook, 1, first: 2, attempt: 8, purpose: .replay, run: running, topic: world.topics.deferred,
+            deferredAt: now)
+        world.produce(
+            webhook, 1, first: 3, purpose: .replay, run: cancelled, topic: world.topics.deferred, deferredAt: now)
+        world.produce(webhook, 1, first: 4, topic: world.topics.deferred, deferredAt: now)
+        func id(_ number: UInt32) -> DeliveryID { DeliveryID(high: webhook.id.hashSeed, low: number) }
+        var ended: [ReplayID: Set<DeliveryID>] = [:]
+        try eventually("the accepted, the given up and the dropped one are told") {
+            for run in [running, cancelled] { ended[run, default: []].formUnion(replays.takeEnded(of: run)) }
+            return ended == [running: [id(0), id(2)], cancelled: [id(3)]]
+                && world.receiver.posts("/replayed").count == 4
+        }
+        let retries = try world.dump(world.topics.retries, partitions: 16).filter { $0.headers["run"] != nil }
+        #expect(retries.map { $0.headers["delivery-id"] } == [id(1).description], "and keeps its run")
+        #expect(retries.map { $0.headers["run"] } == [running.description])
     }
 
     /// What is judged without a POST, or against the usual rules.

@@ -65,14 +65,15 @@ final class DeliverWorld: Sendable {
     /// Produces deliveries, numbered from `first`.
     func produce(
         _ webhook: Webhook, _ count: Int, first: Int = 0, attempt: Int = 0, purpose: Delivery.Purpose = .delivery,
-        topic: String? = nil, deferredAt: Timestamp? = nil, bytes: Int = 0
+        run: ReplayID? = nil, topic: String? = nil, deferredAt: Timestamp? = nil, bytes: Int = 0
     ) {
         for number in first..<first + count {
             let delivery = Delivery(
                 webhook: webhook.id, account: account, event: EventID(high: webhook.id.hashSeed, low: UInt32(number)),
                 eventType: "user.created", id: DeliveryID(high: webhook.id.hashSeed, low: UInt32(number)),
-                generation: webhook.generation, purpose: purpose, attempt: attempt, origin: "learnault.users/0/0",
-                deferredAt: deferredAt, body: Array("{\"n\":\(number)}".utf8) + Array(repeating: 32, count: bytes))
+                generation: webhook.generation, purpose: purpose, run: run, attempt: attempt,
+                origin: "learnault.users/0/0", deferredAt: deferredAt,
+                body: Array("{\"n\":\(number)}".utf8) + Array(repeating: 32, count: bytes))
             producer.put(
                 topic ?? topics.deliveries, webhook.id.shard(of: shards), webhook.id.description, delivery.body,
                 delivery)
@@ -133,7 +134,8 @@ final class DeliverWorld: Sendable {
 
     /// Runs a member on a thread of its own until it is told to stop.
     func run(
-        _ group: String, eventsPerSecond: Int = 100, deferredAgeMilliseconds: Int64 = 48 * 3_600_000,
+        _ group: String, replays: ReplayLink = ReplayLink(), eventsPerSecond: Int = 100,
+        deferredAgeMilliseconds: Int64 = 48 * 3_600_000,
         waiting: Bool = true, connectionsPerHost: Int? = nil,
         handler: @escaping @Sendable (DeliverStage) -> any StageHandler = { $0 },
         configure: (inout DeliverSettings) -> Void = { _ in }
@@ -160,7 +162,7 @@ final class DeliverWorld: Sendable {
             else { return }
             let stage = DeliverStage(
                 topics: topics, schedule: RetrySchedule(), settings: settings, view: view, secrets: secrets,
-                engine: engine, results: results, producer: producer)
+                engine: engine, results: results, producer: producer, replays: replays)
             StageLoop(
                 consumer: consumer, producer: producer, handler: handler(stage), status: status, wake: wake
             ).run { flag.isSet }

@@ -38,6 +38,8 @@ private final class World: Sendable {
         let key: String
         let value: String?
         let timestamp: Int64
+        /// The header `command-id`.
+        let command: String?
     }
 
     /// Everything in some topics, in the order of each partition.
@@ -51,7 +53,8 @@ private final class World: Sendable {
                     Record(
                         topic: message.topic, partition: message.partition,
                         key: String(decoding: message.key, as: UTF8.self),
-                        value: message.value.map { String(decoding: $0, as: UTF8.self) }, timestamp: message.timestamp))
+                        value: message.value.map { String(decoding: $0, as: UTF8.self) }, timestamp: message.timestamp,
+                        command: message.header("command-id")))
             }
             return reader.hasReachedEnds
         }
@@ -263,6 +266,7 @@ private final class Flag: Sendable {
             try send(command(5, .deleteWebhook(webhook(2).id), notAfter: now.adding(milliseconds: -1)))
                 == .refused(.tooLate))
         #expect(view.read { $0.webhooks(of: account).map(\.id) } == [webhook(1).id, webhook(2).id])
+        let ended = try replays(send, view)
 
         stop()
         stop = try run()
@@ -272,6 +276,7 @@ private final class Flag: Sendable {
         #expect(try send(command(6, .disableWebhook(webhook(1).id, order))) == .applied)
         #expect(try send(command(7, .disableWebhook(webhook(1).id, order))) == .refused(.olderGeneration))
         #expect(view.read { $0.webhooks[webhook(1).id]?.isActive } == false)
+        #expect(view.read { $0.webhooks[webhook(1).id]?.replays } == ended, "the replays survived")
         let warning = WarnOrder(
             generation: 1, failedAttempts: 8, lastError: "HTTP 500", failingSince: now, lastAttemptAt: now)
         #expect(try send(command(8, .warnWebhook(webhook(2).id, warning))) == .applied)
@@ -282,7 +287,9 @@ private final class Flag: Sendable {
         #expect(notices.count == 1 && notices[0].key == webhook(1).id.description)
         #expect(emails.count == 2 && emails.allSatisfy { $0.key == account.description })
         #expect(emails.map { $0.value?.contains("webhook-disabled") } == [true, false], "the warning is another one's")
-        let state = try world.dump((world.topics.subscriptions, 1))
+        let state = try world.dump((world.topics.subscriptions, 1)).filter { record in
+            !replayCommands.contains(record.command ?? "")
+        }
         #expect(state.count == 4, "two creations, a disabling, a warning; refused and repeated commands write nothing")
         #expect(notices[0].timestamp <= state[2].timestamp && emails[0].timestamp <= state[2].timestamp)
         #expect(emails[1].timestamp <= state[3].timestamp)
@@ -299,6 +306,39 @@ private final class Flag: Sendable {
         stop = try run()
         #expect(try send(command(11, .deleteAccount)) == .refused(.accountNotFound), "also for the next owner")
         stop()
+    }
+
+    private let replayCommands = Set((20..<26).map { CommandID(high: 3, low: $0).description })
+
+    /// Through both topics and back: what the view shows is what was asked for.
+    private func replays(_ send: (Command) throws -> CommandOutcome, _ view: RegistryView) throws -> [Replay] {
+        let id = webhook(1).id
+        func shown() -> [Replay] { view.read { $0.webhooks[id]?.replays ?? [] } }
+        var part = ReplayPart(topic: "learnault.modules", partition: 3, first: 10, next: 10, end: 70)
+        var first = Replay(
+            id: ReplayID(high: 6, low: 1), since: now.adding(milliseconds: -60_000), until: now,
+            from: now.adding(milliseconds: -50_000), isDryRun: true, generation: 1, createdAt: now, parts: [part])
+        #expect(try send(command(20, .startReplay(id, first))) == .applied)
+        #expect(try send(command(20, .startReplay(id, first))) == .applied, "a repeated command is answered again")
+        #expect(shown() == [first] && view.read { $0.replaying } == [id])
+        #expect(try send(command(21, .startReplay(id, first))) == .refused(.replayRunning))
+        (part.next, part.events, part.unmappable) = (40, 3, 1)
+        first.parts = [part]
+        first.from = now.adding(milliseconds: -40_000)
+        let report = ReplayReport(replay: first.id, generation: 1, parts: [part], from: first.from)
+        #expect(try send(command(22, .progressReplay(id, report))) == .applied)
+        #expect(shown() == [first])
+        #expect(try send(command(23, .finishReplay(id, report, failure: "why"))) == .applied)
+        first.end(.failed, reason: "why", at: now)
+        #expect(shown() == [first] && view.read { $0.replaying.isEmpty })
+        var second = Replay(
+            id: ReplayID(high: 6, low: 2), since: first.since, until: now, from: first.since, isDryRun: false,
+            generation: 1, createdAt: now, parts: [])
+        #expect(try send(command(24, .startReplay(id, second))) == .applied)
+        #expect(try send(command(25, .cancelReplay(id, second.id))) == .applied)
+        second.end(.cancelled, reason: "cancelled on request", at: now)
+        #expect(shown() == [first, second])
+        return [first, second]
     }
 
     private final class Answer: Sendable {

@@ -56,6 +56,23 @@ final class LogReader {
         return LogPage(rows: rows, total: total)
     }
 
+    /// The newest attempt for an event; nil when the log knows none. Goes through the webhook's rows, of which there are no
+    /// more than are kept.
+    func newest(of event: EventID, webhook: WebhookID, account: AccountID) throws(SQLiteError) -> AttemptRow? {
+        guard let id = try localID(webhook, account) else { return nil }
+        let found = try connection.statement(
+            """
+            SELECT a.place, a.at, a.delivered, t.name, a.attempt, a.code, a.duration, a.error, a.event, a.delivery,
+              a.origin, a.next_at, a.tier
+            FROM attempts AS a JOIN event_types AS t ON t.id = a.type
+            WHERE a.webhook = ?1 AND a.event = ?2 ORDER BY a.at DESC LIMIT 1
+            """)
+        found.bind(id, at: 1)
+        idBytes.withBytes(of: event) { found.bind(blob: $0, at: 2) }
+        defer { found.reset() }
+        return try found.step() ? row(found, webhook, account) : nil
+    }
+
     /// The webhook's lane at its last attempt; nil when none was read of.
     func lane(webhook: WebhookID, account: AccountID) throws(SQLiteError) -> LaneReport? {
         guard let id = try localID(webhook, account) else { return nil }

@@ -210,6 +210,16 @@ package final class LogStore: Sendable {
         put(completion) { reader throws(SQLiteError) in try reader.lane(webhook: webhook, account: account) }
     }
 
+    /// Finds the newest attempt for an event; nil when none was read of. As ``query`` is asked.
+    package func newest(
+        of event: EventID, webhook: WebhookID, account: AccountID,
+        completion: @escaping @Sendable (Result<AttemptRow?, LogStoreError>) -> Void
+    ) {
+        put(completion) { reader throws(SQLiteError) in
+            try reader.newest(of: event, webhook: webhook, account: account)
+        }
+    }
+
     private func put<Value>(
         _ completion: @escaping @Sendable (Result<Value, LogStoreError>) -> Void,
         _ find: @escaping @Sendable (LogReader) throws(SQLiteError) -> Value

@@ -24,6 +24,9 @@ package enum ProgramCommand: Equatable, Sendable {
     case deadLettersList(DeadLetterListOptions)
     case deadLettersShow(DeadLetterShowOptions)
     case deadLettersRetry(DeadLetterRetryOptions)
+    case replay(ReplayOptions)
+    case replayStatus(ReplayChoice)
+    case replayCancel(ReplayChoice)
     case listen(ListenOptions)
     /// The text to print on stdout.
     case help(String)
@@ -113,6 +116,24 @@ package struct DeadLetterRetryOptions: Equatable, Sendable {
     package var configuration: ConfigurationOptions
     package var selection: Selection
     package var isDryRun: Bool
+}
+
+package struct ReplayOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var webhook: WebhookID
+    package var since: DeadLetterFilter.Since
+    /// nil: now.
+    package var until: DeadLetterFilter.Since?
+    package var isDryRun: Bool
+    /// Stay until its end.
+    package var follows: Bool
+}
+
+package struct ReplayChoice: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var webhook: WebhookID
+    /// nil: the newest.
+    package var replay: ReplayID?
 }
 
 package struct ListenOptions: Equatable, Sendable {

@@ -54,7 +54,7 @@ private struct Parser {
             if words.count == 1, wantsHelp || rest.first.map({ $0 == "--help" || $0 == "-h" }) == true {
                 return .help(CommandHelp.group(first))
             }
-            let second = CommandTable.all.filter { $0.words[0] == first }.map { $0.words[1] }
+            let second = CommandTable.all.filter { $0.words[0] == first && $0.words.count > 1 }.map { $0.words[1] }
             let message =
                 words.count == 1
                 ? "'\(first)' needs one of: \(second.joined(separator: ", "))"

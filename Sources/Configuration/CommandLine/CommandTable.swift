@@ -4,7 +4,9 @@ internal import Core
 enum CommandTable {
     static let all: [CommandSpecification] = [
         run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsDelete, configCheck, configReference,
-        mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, listen,
+        mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay, replayStatus,
+        replayCancel,
+        listen,
     ]
 
     private static let run = CommandSpecification(

@@ -14,6 +14,8 @@ package struct Delivery: Sendable {
     /// The webhook's generation when the record was routed.
     package var generation: Int
     package var purpose: Purpose
+    /// The replay it belongs to.
+    package var run: ReplayID?
     /// Attempts already made.
     package var attempt: Int
     /// Where the event came from: `topic/partition/offset`.
@@ -30,7 +32,8 @@ package struct Delivery: Sendable {
 
     package init(
         webhook: WebhookID, account: AccountID, event: EventID, eventType: String, id: DeliveryID, generation: Int,
-        purpose: Purpose = .delivery, attempt: Int = 0, origin: String, firstAttemptAt: Timestamp? = nil,
+        purpose: Purpose = .delivery, run: ReplayID? = nil, attempt: Int = 0, origin: String,
+        firstAttemptAt: Timestamp? = nil,
         dueAt: Timestamp? = nil, lastError: String? = nil, traceparent: String? = nil, parks: Int = 0,
         deferredAt: Timestamp? = nil, body: [UInt8]
     ) {
@@ -41,6 +44,7 @@ package struct Delivery: Sendable {
         self.id = id
         self.generation = generation
         self.purpose = purpose
+        self.run = run
         self.attempt = attempt
         self.origin = origin
         self.firstAttemptAt = firstAttemptAt

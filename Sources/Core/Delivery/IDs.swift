@@ -14,6 +14,8 @@ public enum DeliveryKind: IDKind { @inlinable public static var prefix: StaticSt
 public enum CommandKind: IDKind { @inlinable public static var prefix: StaticString { "cmd_" } }
 public enum NoticeKind: IDKind { @inlinable public static var prefix: StaticString { "ntc_" } }
 public enum EmailKind: IDKind { @inlinable public static var prefix: StaticString { "eml_" } }
+public enum ReplayKind: IDKind { @inlinable public static var prefix: StaticString { "rpl_" } }
+public enum RetryKind: IDKind { @inlinable public static var prefix: StaticString { "rty_" } }
 
 public typealias WebhookID = ID<WebhookKind>
 public typealias AccountID = ID<AccountKind>
@@ -22,6 +24,9 @@ public typealias DeliveryID = ID<DeliveryKind>
 public typealias CommandID = ID<CommandKind>
 public typealias NoticeID = ID<NoticeKind>
 public typealias EmailID = ID<EmailKind>
+public typealias ReplayID = ID<ReplayKind>
+/// One delivery sent again because somebody asked for it.
+public typealias RetryID = ID<RetryKind>
 
 /// An id of one kind: hashable without touching text, printable as the contract writes it.
 @frozen public struct ID<Kind: IDKind>: Hashable, Sendable, Comparable, CustomStringConvertible {

@@ -72,6 +72,8 @@ package struct Webhook: Equatable, Sendable {
     package var disabled: Disabled?
     /// The generation whose owner was warned that it is about to be disabled; nil before the first warning.
     package var warnedGeneration: Int?
+    /// Its replays, the newest last, at most one of them running.
+    package var replays: [Replay]
 
     /// Why the bridge itself switched it off; nil when active or switched off by its owner.
     package struct Disabled: Equatable, Sendable {
@@ -89,7 +91,7 @@ package struct Webhook: Equatable, Sendable {
     package init(
         id: WebhookID, account: AccountID, url: String, description: String?, events: [String], isActive: Bool,
         version: String, generation: Int = 1, createdAt: Timestamp, updatedAt: Timestamp, secrets: [SealedSecret],
-        disabled: Disabled? = nil, warnedGeneration: Int? = nil
+        disabled: Disabled? = nil, warnedGeneration: Int? = nil, replays: [Replay] = []
     ) {
         self.id = id
         self.account = account
@@ -104,5 +106,6 @@ package struct Webhook: Equatable, Sendable {
         self.secrets = secrets
         self.disabled = disabled
         self.warnedGeneration = warnedGeneration
+        self.replays = replays
     }
 }

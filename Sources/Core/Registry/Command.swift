@@ -20,6 +20,11 @@ package struct Command: Equatable, Sendable {
         case deleteWebhook(WebhookID)
         case disableWebhook(WebhookID, DisableOrder)
         case warnWebhook(WebhookID, WarnOrder)
+        case startReplay(WebhookID, Replay)
+        case progressReplay(WebhookID, ReplayReport)
+        /// - failure: why it could not go on; nil where everything is written.
+        case finishReplay(WebhookID, ReplayReport, failure: String?)
+        case cancelReplay(WebhookID, ReplayID)
     }
 
     package init(id: CommandID, account: AccountID, at: Timestamp, notAfter: Timestamp?, change: Change) {
@@ -86,6 +91,24 @@ package struct WarnOrder: Equatable, Sendable {
     }
 }
 
+/// How far a replay came, from the process that runs it.
+package struct ReplayReport: Equatable, Sendable {
+    package var replay: ReplayID
+    /// The replay's; a report of another generation than the webhook's is refused.
+    package var generation: Int
+    /// The partitions that came further since the report before.
+    package var parts: [ReplayPart]
+    /// Set where a log lost records before they were read: from here on nothing is missing.
+    package var from: Timestamp?
+
+    package init(replay: ReplayID, generation: Int, parts: [ReplayPart], from: Timestamp? = nil) {
+        self.replay = replay
+        self.generation = generation
+        self.parts = parts
+        self.from = from
+    }
+}
+
 /// The registry's answer to a command.
 package enum Answer: Equatable, Sendable {
     case applied
@@ -101,4 +124,10 @@ package enum Refusal: String, Equatable, Sendable {
     case webhookExists = "WEBHOOK_EXISTS"
     case tooLate = "COMMAND_EXPIRED"
     case olderGeneration = "OLDER_GENERATION"
+    case webhookInactive = "WEBHOOK_INACTIVE"
+    /// One at a time for each webhook.
+    case replayRunning = "REPLAY_RUNNING"
+    case replayNotFound = "REPLAY_NOT_FOUND"
+    /// A report about a replay that does not run any more.
+    case replayEnded = "REPLAY_ENDED"
 }

@@ -98,6 +98,18 @@ package struct RegistryState: Sendable {
         case .warnWebhook(let id, let order):
             guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
             return warn(webhook, by: order, at: command.at)
+        case .startReplay(let id, let replay):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return start(replay, of: webhook)
+        case .progressReplay(let id, let report):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return progress(report, of: webhook)
+        case .finishReplay(let id, let report, let failure):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return finish(report, failure: failure, of: webhook, at: command.at)
+        case .cancelReplay(let id, let replay):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return cancel(replay, of: webhook, at: command.at)
         }
     }
 
@@ -133,6 +145,9 @@ package struct RegistryState: Sendable {
         guard webhook != old else { return (.applied, []) }
         webhook.updatedAt = at
         var actions: [RegistryAction] = []
+        if !webhook.isActive {
+            webhook.endRunningReplay(.cancelled, reason: "the webhook was switched off by its owner", at: at)
+        }
         if webhook.isActive, !old.isActive {
             webhook.generation += 1
             webhook.disabled = nil
@@ -156,6 +171,7 @@ package struct RegistryState: Sendable {
         webhook.isActive = false
         webhook.updatedAt = at
         webhook.disabled = Webhook.Disabled(reason: order.reason, at: at, lastError: order.lastError)
+        webhook.endRunningReplay(.cancelled, reason: "the webhook was disabled: \(order.reason)", at: at)
         load(webhook)
         var actions: [RegistryAction] = [
             .notice(

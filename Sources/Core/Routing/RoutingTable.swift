@@ -51,3 +51,8 @@ package struct RoutingTable: Sendable {
         Set(webhook.events.flatMap { EventTypes.matching($0) })
     }
 }
+
+extension Webhook {
+    /// Whether it subscribed to a type, by its name or by a pattern.
+    package func hears(of type: String) -> Bool { events.contains { EventTypes.matching($0).contains(type) } }
+}

@@ -36,8 +36,8 @@ class Backend:
         self.acknowledged = {}
         self.failed = {}
 
-    def send(self, topic, value, key=None, headers=None, tag=None):
-        """Produces without waiting; `tag` names the record in `acknowledged`."""
+    def send(self, topic, value, key=None, headers=None, tag=None, timestamp=None):
+        """Produces without waiting; `tag` names the record in `acknowledged`, `timestamp` is in ms, now if not given."""
         if isinstance(value, (dict, list)):
             value = json.dumps(value).encode()
 
@@ -49,7 +49,8 @@ class Backend:
 
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=headers, on_delivery=report)
+                self._producer.produce(topic, value, key, headers=headers, on_delivery=report,
+                                       timestamp=0 if timestamp is None else timestamp)
                 break
             except BufferError:
                 self._producer.poll(0.1)

@@ -1,0 +1,64 @@
+// `POST /v1/webhooks/:webhookId/deliveries/:eventId/retry`: one event again, as a delivery of its own with all its retries.
+internal import Core
+internal import Crypto
+internal import HTTPServer
+internal import JSON
+internal import Runtime
+
+struct DeliveryHandlers: Sendable {
+    let webhooks: WebhookHandlers
+    let logs: LogStore
+    let sources: any ReplaySource
+    let sink: any DeliverySink
+
+    func retry(_ call: APICall) {
+        let webhook: Webhook
+        let event: EventID
+        do throws(APIError) {
+            webhook = try webhooks.webhook(of: call)
+            guard let named = call.parameters["eventId"].flatMap({ EventID($0) }) else { throw .eventNotFound() }
+            event = named
+            // Nothing has to be said here, but what is said has to be right.
+            if !call.request.body.isEmpty { _ = try RequestBody.read(call.request) { _ in true } }
+            guard webhook.isActive else { throw .webhookInactive() }
+        } catch {
+            return call.respond(error)
+        }
+        logs.newest(of: event, webhook: webhook.id, account: call.account) { found in
+            switch found {
+            case .success(let row):
+                // A test event has no source; another test is another event.
+                if let row, row.eventType == TestEvent.type { return call.respond(.eventNotFound()) }
+                find(event, row?.origin.flatMap { RecordOrigin($0) }, webhook, call)
+            case .failure(.busy): call.respond(.unavailable("Too many log queries wait; try again."))
+            case .failure(.unavailable):
+                call.respond(.unavailable("The log cannot be read now, so the event cannot be found. Try again."))
+            }
+        }
+    }
+
+    private func find(_ event: EventID, _ origin: RecordOrigin?, _ webhook: Webhook, _ call: APICall) {
+        sources.find(event, from: origin, for: webhook, run: RetryID(bytes: Random.bytes(12))) { found in
+            switch found {
+            case .success(let delivery): send(delivery, call)
+            case .failure(let fault): call.respond(.sourceFault(fault))
+            }
+        }
+    }
+
+    private func send(_ delivery: Delivery, _ call: APICall) {
+        sink.send(delivery) { isAcknowledged in
+            guard isAcknowledged else { return call.respond(.unconfirmedRetry()) }
+            Log.info(
+                "delivery asked for again", .account("\(call.account)"), .key(call.keyID),
+                .webhook("\(delivery.webhook)"), .event("\(delivery.event)"), .delivery("\(delivery.id)"))
+            call.respond(
+                .data(202) { json in
+                    json.object { json in
+                        json.field("eventId", delivery.event.description)
+                        json.field("deliveryId", delivery.id.description)
+                    }
+                })
+        }
+    }
+}

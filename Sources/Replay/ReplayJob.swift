@@ -1,0 +1,320 @@
+// One replay on its thread: reads its partitions without a group, translates for its webhook as the stage would, and writes
+// to `deferred`, from where the delivery stage posts as the webhook's rate allows. What it says of its progress is in the
+// webhook's record, so that whoever comes next goes on from there.
+internal import Core
+internal import Crypto
+internal import Glibc
+internal import Kafka
+internal import Mapping
+internal import Pipeline
+internal import Registry
+internal import Runtime
+internal import Synchronization
+internal import Translate
+
+/// What all jobs of a process share.
+struct ReplayTools: Sendable {
+    let kafka: KafkaConfiguration
+    let topics: Topics
+    let plans: MappingPlans
+    let view: RegistryView
+    let link: ReplayLink
+    let client: any RegistryClient
+    let eventsPerSecond: Int
+    let payloadBytes: Int
+    /// The largest record of `deferred`.
+    let recordBytes: Int
+    let records = Metrics.counter("replay_records_total", "Domain records read by replays.")
+    let deliveries = Metrics.counter("replay_deliveries_total", "Deliveries written by replays.")
+}
+
+final class ReplayJob: Sendable {
+    let candidate: ReplayRoster.Candidate
+    private let tools: ReplayTools
+    private let isStopping = Atomic(false)
+    private let hasEnded = Atomic(false)
+    private let hasStalled = Atomic(false)
+    private let thread = Guarded<OwnedThread?>(nil)
+    private let ended: EventFD
+
+    static let reportNanoseconds: UInt64 = 5_000_000_000
+    /// How long an acknowledgement is waited for before the next look at whether to go on.
+    static let flushNanoseconds: UInt64 = 5_000_000_000
+
+    /// - Parameter ended: rings when the job is over.
+    init(_ candidate: ReplayRoster.Candidate, _ tools: ReplayTools, ended: EventFD) {
+        self.candidate = candidate
+        self.tools = tools
+        self.ended = ended
+        tools.link.open(candidate.replay)
+        let started = OwnedThread(name: "replay") { [self] in
+            // What happens now comes first, also for the processor; librdkafka's threads for this job inherit it.
+            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+            run()
+            tools.link.close(candidate.replay)
+            hasEnded.store(true, ordering: .releasing)
+            ended.signal()
+        }
+        thread.withLock { $0 = started }
+    }
+
+    var isOver: Bool { hasEnded.load(ordering: .acquiring) }
+
+    /// Whether it waits for its webhook's endpoint: then it takes nobody's place.
+    var isStalled: Bool { hasStalled.load(ordering: .relaxed) }
+    fileprivate func note(isStalled: Bool) { hasStalled.store(isStalled, ordering: .relaxed) }
+
+    var isAskedToStop: Bool { isStopping.load(ordering: .acquiring) }
+
+    /// Reports how far it came and leaves the rest to whoever is next.
+    func stop() { isStopping.store(true, ordering: .releasing) }
+    func join() { thread.withLock { $0.take() }?.join() }
+
+    /// The replay, as long as it is this process's to run.
+    fileprivate func current() -> (webhook: Webhook, replay: Replay)? {
+        guard !isStopping.load(ordering: .acquiring), tools.link.isOwned(candidate.shard),
+            let webhook = tools.view.read({ $0.webhooks[candidate.webhook] }), webhook.isActive,
+            let replay = webhook.replay(candidate.replay), replay.isRunning, replay.generation == webhook.generation
+        else { return nil }
+        return (webhook, replay)
+    }
+
+    private func run() {
+        guard let (webhook, replay) = current() else { return }
+        Log.info(
+            "replay begins", .webhook(webhook.id.description), .run(replay.id.description),
+            .count(replay.counts.records - replay.counts.read))
+        var failure: String?
+        var report = ReplayReport(replay: replay.id, generation: replay.generation, parts: [])
+        do throws(KafkaError) {
+            let reading = try ReplayReading(self, tools, webhook, replay)
+            let isDone = reading.run()
+            report = reading.report()
+            guard isDone else {
+                if !report.parts.isEmpty { send(.progressReplay(webhook.id, report), webhook) }
+                return Log.info(
+                    "replay is left to be gone on with", .webhook(webhook.id.description), .run(replay.id.description))
+            }
+        } catch {
+            Log.error("replay cannot be run", .run(replay.id.description), .error(error.description))
+            failure = "the bridge could not read the events"
+        }
+        // Until the view shows the end: a replay that ended and does not say so would begin again.
+        while current() != nil {
+            let outcome = ask(.finishReplay(webhook.id, report, failure: failure), webhook)
+            if outcome != .unconfirmed { break }
+        }
+        Log.info(
+            "replay ended", .webhook(webhook.id.description), .run(replay.id.description), .reason(failure ?? "done"))
+    }
+
+    /// Does not wait for the answer: what a report that is lost would have said, the next one says.
+    fileprivate func send(_ change: Command.Change, _ webhook: Webhook) {
+        tools.client.send(command(change, webhook)) { _ in }
+    }
+
+    private func ask(_ change: Command.Change, _ webhook: Webhook) -> CommandOutcome {
+        let answer = Guarded<CommandOutcome?>(nil)
+        let came = EventFD()
+        tools.client.send(command(change, webhook)) { outcome in
+            answer.withLock { $0 = outcome }
+            came.signal()
+        }
+        while true {
+            if let outcome = answer.withLock({ $0 }) { return outcome }
+            if isStopping.load(ordering: .acquiring) { return .unconfirmed }
+            came.wait(milliseconds: 100)
+        }
+    }
+
+    private func command(_ change: Command.Change, _ webhook: Webhook) -> Command {
+        Command(
+            id: CommandID(bytes: Random.bytes(12)), account: webhook.account,
+            at: Timestamp(milliseconds: Clock.wallMilliseconds()), notAfter: nil, change: change)
+    }
+}
+
+/// The reading itself, on the job's thread.
+private final class ReplayReading {
+    private let job: ReplayJob
+    private let tools: ReplayTools
+    private let replay: Replay
+    private var webhook: Webhook
+    private let reader: KafkaReader
+    private let producer: KafkaProducer
+    private let deferred: KafkaProducer.Topic
+    private let wake = EventFD()
+    private let translator: Translator
+    private var course: ReplayCourse
+    private var pace: ReplayPace
+    private var left: Set<String> = []
+    private var headers: [RecordHeader] = []
+    private let key: [UInt8]
+    private var acknowledged: [UInt64] = []
+    private var viewVersion: UInt64 = 0
+    private var nextLossCheck: UInt64 = 0
+    /// A log with transactions has a gap behind each of them.
+    private static let lossCheckNanoseconds: UInt64 = 200_000_000
+
+    init(_ job: ReplayJob, _ tools: ReplayTools, _ webhook: Webhook, _ replay: Replay) throws(KafkaError) {
+        self.job = job
+        self.tools = tools
+        self.replay = replay
+        self.webhook = webhook
+        reader = try KafkaReader(tools.kafka, purpose: "replay", pace: .leisurely)
+        producer = try KafkaProducer(
+            tools.kafka, maxMessageBytes: tools.recordBytes, lingerMilliseconds: 20, wake: wake)
+        deferred = producer.topic(tools.topics.deferred)
+        translator = Translator(
+            plans: tools.plans, topics: tools.topics, view: tools.view, payloadBytes: tools.payloadBytes)
+        course = ReplayCourse(replay)
+        pace = ReplayPace(
+            eventsPerSecond: tools.eventsPerSecond, isDryRun: replay.isDryRun, now: Clock.monotonic())
+        key = Array(webhook.id.description.utf8)
+        reader.assign(course.open.map { ($0.topic, $0.partition, .offset($0.next)) })
+    }
+
+    /// - Returns: whether everything was read and written; else somebody goes on from what ``report()`` says.
+    func run() -> Bool {
+        var nextReport = Clock.monotonic() + ReplayJob.reportNanoseconds
+        while !course.isDone {
+            guard isWanted else {
+                _ = flush()
+                return false
+            }
+            _ = translator.refresh()
+            serve()
+            read()
+            job.note(isStalled: pace.unfinishedCount >= ReplayPace.window)
+            leaveWhatEnded()
+            if Clock.monotonic() >= nextReport {
+                nextReport = Clock.monotonic() + ReplayJob.reportNanoseconds
+                let report = report()
+                if !report.parts.isEmpty { job.send(.progressReplay(webhook.id, report), webhook) }
+            }
+        }
+        while !flush() { guard isWanted else { return false } }
+        return true
+    }
+
+    /// What may be said to be done: nothing while the broker does not have all of it.
+    func report() -> ReplayReport {
+        ReplayReport(
+            replay: replay.id, generation: replay.generation, parts: flush() ? course.report() : [], from: course.from)
+    }
+
+    /// Whether to go on; the view is asked only when it has changed.
+    private var isWanted: Bool {
+        let version = tools.view.version
+        if version == viewVersion, tools.link.isOwned(job.candidate.shard), !job.isAskedToStop { return true }
+        guard let current = job.current() else { return false }
+        viewVersion = version
+        webhook = current.webhook
+        return true
+    }
+
+    private func serve() {
+        wake.clear()
+        producer.poll(acknowledged: &acknowledged)
+        acknowledged.removeAll(keepingCapacity: true)
+        for delivery in tools.link.takeEnded(of: replay.id) { pace.ended(delivery) }
+    }
+
+    private func read() {
+        let now = Clock.monotonic()
+        let room = producer.isBehind ? 0 : pace.room(now: now)
+        guard room > 0 else {
+            let next = pace.nextMoment(now: now)
+            return wake.wait(milliseconds: next > now ? min(20, Int((next - now) / 1_000_000) + 1) : 20)
+        }
+        let count = reader.poll(
+            milliseconds: 50, limit: room, while: { pace.mayGoOn(now: Clock.monotonic()) }
+        ) { take($0) }
+        pace.read(count, now: now)
+        tools.records.add(count)
+    }
+
+    private func take(_ message: borrowing KafkaMessage) {
+        let topic = message.topic
+        switch course.place(of: topic, message.partition, message.offset) {
+        case .behind: return
+        case .beyond: return leave(topic, message.partition)
+        case .wanted: break
+        }
+        noteLoss(before: message, topic)
+        guard let value = message.value, course.covers(message.timestamp) else {
+            return course.took(topic, message.partition, message.offset, .passedOver)
+        }
+        headers.removeAll(keepingCapacity: true)
+        message.forEachHeader { headers.append(RecordHeader(name: $0, value: $1)) }
+        let record = DomainRecord(
+            topic: topic, partition: message.partition, offset: message.offset, timestamp: message.timestamp,
+            value: value, headers: headers)
+        course.took(topic, message.partition, message.offset, translate(record, key: message.key))
+    }
+
+    private func translate(_ record: DomainRecord, key: UnsafeRawBufferPointer) -> ReplayCourse.Outcome {
+        do throws(Translator.Refusal) {
+            switch try translator.translate(
+                record, key: key, for: .one(webhook, run: replay.id.description, replay: replay.id, anyType: false),
+                emit: { delivery, body in write(delivery, body) })
+            {
+            case .routed(let count): return .events(count)
+            case .passedOver, .unmapped: return .passedOver
+            }
+        } catch {
+            // It is a dead letter since it came; here it is counted.
+            return .unmappable
+        }
+    }
+
+    /// A gap is nothing to speak of, transactions and compaction leave them; unless the log begins behind it, because
+    /// retention was faster.
+    private func noteLoss(before message: borrowing KafkaMessage, _ topic: String) {
+        guard let expected = course.next(of: topic, message.partition), message.offset > expected else { return }
+        let now = Clock.monotonic()
+        guard now >= nextLossCheck || message.offset - expected > 100 else { return }
+        nextLossCheck = now + Self.lossCheckNanoseconds
+        guard
+            let kept = try? reader.offsets(of: topic, message.partition, milliseconds: 1000),
+            kept.lowerBound > expected
+        else { return }
+        course.lost(before: message.timestamp)
+        Log.warning(
+            "a topic has dropped records before a replay came to them", .run(replay.id.description), .topic(topic),
+            .partition(message.partition), .count(min(kept.lowerBound, message.offset) - expected))
+    }
+
+    private func leaveWhatEnded() {
+        for part in course.open where reader.hasReachedEnd(of: part.topic, part.partition) {
+            leave(part.topic, part.partition)
+        }
+    }
+
+    private func leave(_ topic: String, _ partition: Int32) {
+        course.reachedEnd(of: topic, partition)
+        guard left.insert("\(topic)/\(partition)").inserted else { return }
+        reader.leave(topic, partition)
+    }
+
+    private func write(_ delivery: borrowing Delivery, _ body: UnsafeRawBufferPointer) {
+        guard !replay.isDryRun else { return }
+        var late = copy delivery
+        late.deferredAt = Timestamp(milliseconds: Clock.wallMilliseconds())
+        producer.produce(
+            deferred, partition: job.candidate.shard, key: key, value: body, headers: late.headers(), token: 1)
+        pace.wrote(late.id, now: Clock.monotonic())
+        tools.deliveries.add()
+    }
+
+    /// - Returns: whether the broker has everything.
+    private func flush() -> Bool {
+        let deadline = Clock.monotonic() + ReplayJob.flushNanoseconds
+        serve()
+        while producer.unacknowledged > 0, Clock.monotonic() < deadline {
+            wake.wait(milliseconds: 20)
+            serve()
+        }
+        return producer.unacknowledged == 0
+    }
+}

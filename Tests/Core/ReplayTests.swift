@@ -1,0 +1,337 @@
+// Replays as values: where a time range lies, how far it came, who runs it, how much of it may be on its way.
+import Core
+import Testing
+
+private let replayID = ReplayID(high: 1, low: 1)
+private let start = Timestamp(milliseconds: 1_700_000_000_000)
+
+private func replay(_ parts: [ReplayPart], generation: Int = 1, id: ReplayID = replayID) -> Replay {
+    Replay(
+        id: id, since: start, until: start.adding(milliseconds: 60_000), from: start, isDryRun: false,
+        generation: generation, createdAt: start, parts: parts)
+}
+
+private func part(
+    _ partition: Int32, _ first: Int64, next: Int64? = nil, _ end: Int64, events: Int = 0, unmappable: Int = 0
+) -> ReplayPart {
+    ReplayPart(
+        topic: "t", partition: partition, first: first, next: next ?? first, end: end, events: events,
+        unmappable: unmappable)
+}
+
+@Suite struct ReplayLogTests {
+    private func log(
+        low: Int64 = 0, high: Int64 = 100, begin: Int64? = nil, end: Int64? = nil, knowsTimes: Bool = true
+    ) -> ReplayLog {
+        ReplayLog(topic: "t", partition: 1, low: low, high: high, begin: begin, end: end, knowsTimes: knowsTimes)
+    }
+
+    @Test func whereTheRangeLies() {
+        let table: [(ReplayLog, Range<Int64>?)] = [
+            (log(begin: 10, end: 40), 10..<40),
+            // Nothing is younger than the range's end: to the end of the log.
+            (log(begin: 10), 10..<100),
+            // Nothing is as young as its begin.
+            (log(), nil),
+            (log(begin: 40, end: 40), nil),
+            // What came after the log's end was asked for is not part of it.
+            (log(begin: 10, end: 120), 10..<100),
+            (log(begin: 110, end: 120), nil),
+            (log(low: 100, high: 100), nil),
+            // Retention in this very moment.
+            (log(low: 20, begin: 10, end: 40), 20..<40),
+            // A broker without times: everything, and the records' own times decide.
+            (log(low: 5, knowsTimes: false), 5..<100),
+            (log(low: 0, high: 0, knowsTimes: false), nil),
+        ]
+        for (log, range) in table {
+            #expect(log.part.map { $0.first..<$0.end } == range, "\(log)")
+            #expect(log.part.map { $0.next == $0.first } ?? true)
+        }
+    }
+
+    @Test func whetherItsBeginIsGone() {
+        let table: [(ReplayLog, Bool)] = [
+            (log(begin: 0), false), (log(low: 7, begin: 7), true), (log(low: 7, begin: 8), false), (log(low: 7), false),
+            (log(low: 100, high: 100), false), (log(low: 7, knowsTimes: false), true), (log(knowsTimes: false), false),
+        ]
+        for (log, isGone) in table { #expect(log.mayMissRecords == isGone, "\(log)") }
+    }
+}
+
+@Suite struct ReplayReportTests {
+    @Test func theReportThatCameFurtherCounts() {
+        var replay = replay([part(0, 0, 100), part(1, 50, 60)])
+        func report(_ parts: [ReplayPart], from: Timestamp? = nil) -> ReplayReport {
+            ReplayReport(replay: replayID, generation: 1, parts: parts, from: from)
+        }
+        replay.take(report([part(0, 0, next: 40, 100, events: 4)]))
+        // From the process that had the webhook before.
+        replay.take(
+            report([part(0, 0, next: 30, 100, events: 3), part(1, 50, next: 60, 60, events: 1, unmappable: 2)]))
+        // Of a partition that is not part of it, and beyond its end.
+        replay.take(report([part(7, 0, next: 5, 10, events: 5), part(0, 0, next: 101, 100, events: 9)]))
+        // A log that lost its beginning meanwhile; what is said of it is never taken back.
+        replay.take(report([], from: start.adding(milliseconds: 500)))
+        replay.take(report([], from: start.adding(milliseconds: 400)))
+        #expect(replay.from == start.adding(milliseconds: 500))
+        #expect(replay.counts == ReplayCounts(records: 110, read: 50, events: 5, unmappable: 2))
+        replay.end(.finished, reason: nil, at: start)
+        #expect(replay.parts.isEmpty && !replay.isRunning)
+        #expect(replay.counts == ReplayCounts(records: 110, read: 50, events: 5, unmappable: 2))
+    }
+
+    @Test func aCourseReportsWhatChanged() {
+        var course = ReplayCourse(replay([part(0, 10, 20), part(1, 5, next: 8, 9, events: 2), part(2, 3, next: 4, 4)]))
+        #expect(course.open.map(\.partition) == [0, 1])
+        #expect(course.place(of: "t", 0, 10) == .wanted && course.place(of: "t", 0, 20) == .beyond)
+        #expect(course.place(of: "t", 1, 7) == .behind && course.place(of: "t", 2, 3) == .beyond)
+        #expect(course.place(of: "u", 0, 10) == .beyond && course.place(of: "t", 9, 10) == .beyond)
+        #expect(course.report().isEmpty)
+        course.took("t", 0, 10, .events(2))
+        course.took("t", 0, 12, .unmappable)  // 11 is a hole
+        course.took("t", 0, 12, .events(5))  // came twice
+        course.took("t", 0, 13, .passedOver)
+        #expect(course.report() == [part(0, 10, next: 14, 20, events: 2, unmappable: 1)])
+        #expect(course.report().isEmpty)
+        course.took("t", 1, 8, .events(1))
+        #expect(course.place(of: "t", 1, 9) == .beyond)
+        #expect(course.next(of: "t", 0) == 14 && course.next(of: "u", 0) == nil && course.from == nil)
+        course.lost(before: start.milliseconds + 70)
+        course.lost(before: start.milliseconds + 60)
+        #expect(course.from == start.adding(milliseconds: 70))
+        course.reachedEnd(of: "t", 0)
+        #expect(course.isDone && course.open.isEmpty)
+        #expect(
+            course.report() == [
+                part(0, 10, next: 20, 20, events: 2, unmappable: 1), part(1, 5, next: 9, 9, events: 3),
+            ])
+    }
+
+    @Test func theRangeIsByTheRecordsTimes() {
+        let course = ReplayCourse(replay([]))
+        let begin = start.milliseconds
+        for (time, isIn) in [
+            (begin - 1, false), (begin, true), (begin + 59_999, true), (begin + 60_000, false), (-1, true),
+        ] { #expect(course.covers(time) == isIn) }
+    }
+}
+
+@Suite struct ReplayRosterTests {
+    private func candidate(_ number: UInt32, shard: Int32) -> ReplayRoster.Candidate {
+        ReplayRoster.Candidate(
+            webhook: WebhookID(high: 1, low: number), replay: ReplayID(high: 1, low: number), shard: shard,
+            createdAt: start.adding(milliseconds: -Int64(number)))
+    }
+    private let grace = ReplayRoster.graceNanoseconds
+
+    @Test func onlyWhatIsOwnedAndNotAtOnce() {
+        var roster = ReplayRoster()
+        let both = [candidate(1, shard: 0), candidate(2, shard: 1)]
+        #expect(roster.next(both, running: [], now: 5).isEmpty)
+        roster.owns([0], now: 5)
+        #expect(roster.next(both, running: [], now: 5).isEmpty)
+        #expect(roster.next(both, running: [], now: 5 + grace) == [both[0]])
+        // Asked again and again, the time counts from the first.
+        roster.owns([0, 1], now: 5 + grace)
+        #expect(roster.next(both, running: [], now: 6 + grace) == [both[0]])
+        roster.owns([1], now: 7 + grace)
+        #expect(roster.next(both, running: [], now: 6 + 2 * grace) == [both[1]])
+        #expect(!roster.isOwned(0) && roster.isOwned(1))
+        // Given away and got back: others may have reported meanwhile.
+        roster.owns([0, 1], now: 10 * grace)
+        #expect(roster.next(both, running: [], now: 10 * grace) == [both[1]])
+    }
+
+    @Test func theOldestFirstAndNoMoreThanThereArePlaces() {
+        var roster = ReplayRoster()
+        roster.owns([0], now: 0)
+        let many = (1...7).map { candidate(UInt32($0), shard: 0) }
+        let first = roster.next(many, running: [], now: grace)
+        #expect(first.map(\.replay.description.last) == ["7", "6", "5", "4"].map { Character($0) })
+        let running = Set(first.map(\.replay))
+        #expect(roster.next(many, running: running, now: grace).isEmpty)
+        #expect(roster.next(many, running: running.subtracting([first[0].replay]), now: grace) == [first[0]])
+        // What waits for its endpoint keeps nobody waiting, up to a limit.
+        #expect(roster.next(many, running: running, stalled: 2, now: grace) == [many[2], many[1]])
+        let full = Set((100..<116).map { ReplayID(high: 1, low: $0) })
+        #expect(roster.next(many, running: full, stalled: 16, now: grace).isEmpty)
+    }
+}
+
+@Suite struct ReplayPaceTests {
+    private let second: UInt64 = 1_000_000_000
+
+    /// How many are written in a second when all end at once.
+    private func written(_ perSecond: Int, endAtOnce: Bool = true) -> Int {
+        var pace = ReplayPace(eventsPerSecond: perSecond, isDryRun: false, now: 0)
+        var now: UInt64 = 0
+        var count = 0
+        while now < second {
+            if pace.room(now: now) > 0 {
+                let delivery = DeliveryID(high: 1, low: UInt32(count))
+                pace.wrote(delivery, now: now)
+                if endAtOnce { pace.ended(delivery) }
+                count += 1
+            } else {
+                let next = pace.nextMoment(now: now)
+                now = next > now ? next : second
+            }
+        }
+        return count
+    }
+
+    @Test func halfOfTheWebhooksRateIsLeft() {
+        #expect((48...52).contains(written(100)))
+        #expect((0...1).contains(written(1)))
+        #expect((190...210).contains(written(0)))
+    }
+
+    @Test func noMoreThanTheWindowIsOnItsWay() {
+        var pace = ReplayPace(eventsPerSecond: 0, isDryRun: false, now: 0)
+        #expect(written(4000, endAtOnce: false) == ReplayPace.window)
+        for number in 0..<500 { pace.wrote(DeliveryID(high: 1, low: UInt32(number)), now: 0) }
+        #expect(pace.room(now: 10 * second) == 0 && !pace.mayGoOn(now: 10 * second))
+        // Written again after a move: it counts once, and its end counts once.
+        pace.wrote(DeliveryID(high: 1, low: 0), now: 0)
+        #expect(pace.unfinishedCount == 500)
+        pace.ended(DeliveryID(high: 1, low: 0))
+        pace.ended(DeliveryID(high: 1, low: 0))
+        #expect(pace.room(now: 10 * second) == 1)
+    }
+
+    @Test func aPreviewWaitsForNoWebhookButLeavesTheBrokerToOthers() {
+        for isDryRun in [true, false] {
+            var pace = ReplayPace(eventsPerSecond: isDryRun ? 1 : 0, isDryRun: isDryRun, now: 0)
+            #expect(pace.room(now: 10 * second) == ReplayPace.recordsAtOnce && pace.mayGoOn(now: 10 * second))
+            var now = 10 * second
+            var count = 0
+            while now < 11 * second {
+                count += pace.room(now: now)
+                pace.read(pace.room(now: now), now: now)
+                now = max(now + 1, pace.nextMoment(now: now))
+            }
+            #expect((19_800...20_200).contains(count))
+        }
+    }
+}
+
+@Suite struct ReplayRegistryTests {
+    private let account = AccountID(high: 1, low: 1)
+    private let webhook = WebhookID(high: 2, low: 2)
+    private var order: DisableOrder {
+        DisableOrder(generation: 1, reason: "too many failures", failedAttempts: 9, lastError: "x", failingSince: start)
+    }
+
+    private func command(_ change: Command.Change, by owner: AccountID? = nil) -> Command {
+        Command(
+            id: CommandID(high: 3, low: 3), account: owner ?? account, at: start.adding(milliseconds: 5000),
+            notAfter: nil, change: change)
+    }
+
+    /// The state behind a reference, so that what is expected of a command can be asked in one breath.
+    private final class Registry {
+        var state = RegistryState(webhooksPerAccount: 10)
+        func apply(_ command: Command) -> (answer: Answer, actions: [RegistryAction]) {
+            state.apply(command, now: start)
+        }
+    }
+
+    private func registry(_ replays: [Replay] = []) -> Registry {
+        let registry = Registry()
+        var state = registry.state
+        state.load(Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: start))
+        state.load(
+            Webhook(
+                id: webhook, account: account, url: "https://example.com/", description: nil, events: ["*"],
+                isActive: true, version: "1.0", createdAt: start, updatedAt: start, secrets: [], replays: replays))
+        registry.state = state
+        return registry
+    }
+
+    private func replays(_ registry: Registry) -> [Replay] { registry.state.webhooks[webhook]?.replays ?? [] }
+    private func report(_ next: Int64, events: Int = 0, generation: Int = 1) -> ReplayReport {
+        ReplayReport(
+            replay: replayID, generation: generation, parts: [part(0, 0, next: next, 100, events: events)])
+    }
+
+    @Test func fromItsStartToItsEnd() {
+        let registry = registry()
+        let (started, actions) = registry.apply(command(.startReplay(webhook, replay([part(0, 0, 100)]))))
+        #expect(started == .applied && actions.count == 1)
+        #expect(registry.state.webhooks[webhook]?.updatedAt == start, "its owner changed nothing")
+        #expect(
+            registry.apply(command(.startReplay(webhook, replay([], id: ReplayID(high: 9, low: 9))))).answer
+                == .refused(.replayRunning))
+        #expect(registry.apply(command(.progressReplay(webhook, report(40, events: 2)))).answer == .applied)
+        let (late, nothing) = registry.apply(command(.progressReplay(webhook, report(30, events: 1))))
+        #expect(late == .applied && nothing.isEmpty)
+        #expect(replays(registry)[0].counts.events == 2)
+        #expect(
+            registry.apply(command(.finishReplay(webhook, report(100, events: 5), failure: nil))).answer
+                == .applied)
+        let ended = replays(registry)[0]
+        #expect(ended.status == .finished && ended.counts.events == 5 && ended.reason == nil)
+        #expect(ended.endedAt == start.adding(milliseconds: 5000))
+        #expect(
+            registry.apply(command(.progressReplay(webhook, report(100)))).answer == .refused(.replayEnded))
+    }
+
+    @Test func aFailureSaysWhy() {
+        let registry = registry([replay([part(0, 0, 100)])])
+        _ = registry.apply(command(.finishReplay(webhook, report(7), failure: "no way")))
+        #expect(replays(registry)[0].status == .failed && replays(registry)[0].reason == "no way")
+    }
+
+    @Test func whatSwitchesTheWebhookOffEndsItsReplay() {
+        for (change, reason) in [
+            (.updateWebhook(webhook, WebhookPatch(isActive: false)), "the webhook was switched off by its owner"),
+            (.disableWebhook(webhook, order), "the webhook was disabled: too many failures"),
+            (.cancelReplay(webhook, replayID), "cancelled on request"),
+        ] as [(Command.Change, String)] {
+            let registry = registry([replay([part(0, 0, 100)])])
+            #expect(registry.apply(command(change)).answer == .applied)
+            #expect(replays(registry)[0].status == .cancelled && replays(registry)[0].reason == reason)
+            #expect(
+                registry.apply(command(.finishReplay(webhook, report(100), failure: nil))).answer
+                    == .refused(.replayEnded))
+        }
+    }
+
+    @Test func anInactiveWebhookGetsNoneAndOthersWebhooksAreNotThere() {
+        let registry = registry()
+        let stranger = AccountID(high: 8, low: 8)
+        for change: Command.Change in [
+            .startReplay(webhook, replay([])), .progressReplay(webhook, report(1)), .cancelReplay(webhook, replayID),
+            .finishReplay(webhook, report(1), failure: nil),
+        ] {
+            let (answer, actions) = registry.apply(command(change, by: stranger))
+            #expect(answer == .refused(.webhookNotFound) && actions.isEmpty)
+        }
+        #expect(
+            registry.apply(command(.startReplay(webhook, replay([], generation: 2)))).answer
+                == .refused(.olderGeneration))
+        _ = registry.apply(command(.updateWebhook(webhook, WebhookPatch(isActive: false))))
+        #expect(
+            registry.apply(command(.startReplay(webhook, replay([])))).answer == .refused(.webhookInactive))
+        #expect(
+            registry.apply(command(.cancelReplay(webhook, replayID))).answer == .refused(.replayNotFound))
+    }
+
+    @Test func aReportOfAnotherGenerationIsRefused() {
+        let registry = registry([replay([part(0, 0, 100)])])
+        #expect(
+            registry.apply(command(.progressReplay(webhook, report(5, generation: 2)))).answer
+                == .refused(.replayEnded))
+    }
+
+    @Test func theNewestAreRemembered() {
+        let registry = registry()
+        for number in 1...7 {
+            let id = ReplayID(high: 1, low: UInt32(number))
+            _ = registry.apply(command(.startReplay(webhook, replay([], id: id))))
+            _ = registry.apply(command(.cancelReplay(webhook, id)))
+        }
+        #expect(replays(registry).map(\.id) == (3...7).map { ReplayID(high: 1, low: UInt32($0)) })
+    }
+}
