@@ -27,5 +27,5 @@ package struct RetryTotals: Equatable, Sendable, CustomStringConvertible {
             ? parts : "\(parts), \(sentAgain) given-up \(sentAgain == 1 ? "delivery" : "deliveries") sent again"
     }
 
-    private static func deliveries(_ count: Int) -> String { "\(count) \(count == 1 ? "delivery" : "deliveries")"     }
+    private static func deliveries(_ count: Int) -> String { "\(count) \(count == 1 ? "delivery" : "deliveries")" }
 }

@@ -86,7 +86,8 @@ extension LogStore {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
-            "python3", "-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])", directory.file,
+            "python3", "-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])",
+            directory.file,
             """
             CREATE TABLE two (
               id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL, at INTEGER NOT NULL, delivered INTEGER NOT NULL,
