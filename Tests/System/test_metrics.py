@@ -9,6 +9,7 @@ from harness.waiting import steady, until
 
 # The role mail as well: nobody listens there, and nothing is mailed.
 WORLD_SETTINGS = {"mail": {"smtp": "smtp://127.0.0.1:1", "from": "webhooks@bridge.example"}}
+OLDEST_DUE = PREFIX + "retries_oldest_due_timestamp_seconds"
 DOCUMENTED = {
     name: (kind, set(re.findall(r"`(\w+)`", labels)))
     for name, kind, labels in re.findall(
@@ -31,7 +32,10 @@ def test_what_is_exposed_is_what_is_documented(world, account):
     for name, family in metrics.families.items():
         assert family.documentation.endswith("."), name
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        assert family.samples, f"{name} has no series"
+        if name == OLDEST_DUE and not family.samples:
+            labels = {"tier"}  # a series only while something waits: test_what_is_parked_has_a_due_time
+        else:
+            assert family.samples, f"{name} has no series"
         assert all(set(sample.labels) - {"le"} == labels for sample in family.samples), f"{name}: labels differ"
         exposed[name] = (family.type, labels)
     assert exposed == DOCUMENTED
@@ -104,3 +108,15 @@ def test_what_cannot_be_mapped_is_counted_by_its_reason(world):
     world.backend.flush()
     until(lambda: Metrics(bridge)("dead_letters_total", reason="unmappable")
           == before("dead_letters_total", reason="unmappable") + 1, 20, lambda: Metrics(bridge).text)
+
+
+def test_what_is_parked_has_a_due_time(world, account):
+    account.register(world.receiver.url("/parks"), "module.completed")
+    world.receiver.script("/parks", [500])
+    began = time.time()
+    send_modules(world, account, 1)
+    until(lambda: OLDEST_DUE + '{tier="30s"}' in Metrics(world.bridges[0]).text, 30, "a due time")
+    metrics = Metrics(world.bridges[0])
+    assert metrics("retries_parked", tier="30s") == 1
+    # Whole seconds.
+    assert began + 29 <= metrics("retries_oldest_due_timestamp_seconds", tier="30s") <= time.time() + 30
