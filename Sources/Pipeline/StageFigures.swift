@@ -10,6 +10,8 @@ package struct StageFigures: Sendable {
         /// Records behind what is stored as done, by the log's end at the last fetch; nil before the first.
         package let lag: Int64?
         package let unfinished: Int
+        /// Records that are here and not read yet.
+        package let fetched: Int
     }
 
     package var places: [Place] = []
@@ -41,6 +43,9 @@ package struct StageFigures: Sendable {
         page.gauge(
             "window_records_max", "Records read and not finished, of the partition with the most.",
             places.map(\.unfinished).max() ?? 0, ["role": role])
+        page.gauge(
+            "fetched_records", "Records fetched and not read yet.", places.reduce(0) { $0 + $1.fetched },
+            ["role": role])
         page.counter("records_in_total", "Records read.", recordsIn, ["role": role])
         page.counter("records_out_total", "Records produced.", recordsOut, ["role": role])
         page.counter(

@@ -321,7 +321,7 @@ package final class StageLoop {
                 places: partitions.map { partition in
                     StageFigures.Place(
                         topic: partition.topic, partition: partition.number, lag: lag(of: partition),
-                        unfinished: partition.ledger.unfinished)
+                        unfinished: partition.ledger.unfinished, fetched: consumer.fetched(of: partition.kafka))
                 }, recordsIn: recordsIn, recordsOut: producer.taken, produceRetries: producer.refusals,
                 unacknowledged: producer.unacknowledged))
     }

@@ -10,12 +10,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from datetime import datetime, timezone
 
 import bench
 from harness.bridge import Account
 from harness.events import domain_record
 from harness.kafka import committed, dump
+from harness.metrics import Metrics
 from harness.receiver import Answer, Receiver
 from harness.waiting import until
 
@@ -24,7 +26,8 @@ class Scenario:
     settings = {}
 
     def __init__(self, options, directory):
-        self.options, self.faults = options, []
+        self.options, self.faults, self.directory = options, [], Path(directory)
+        self.directory.mkdir(exist_ok=True)
         options.settings = self.settings_for(options)
         self.bench = bench.Bench(options, directory)
         self.bridge, self.backend, self.fast = self.bench.bridge, self.bench.backend, self.bench.receiver
@@ -77,28 +80,38 @@ class Scenario:
 
 
 class Isolation(Scenario):
-    """Ten endpoints share the load; in every second run the tenth hangs on each POST."""
+    """Ten endpoints share the load; in every second run the tenth hangs on each POST. Each pair of runs has a broker of its
+    own: noida-db grows slower with what it holds, for both alike, and would hide what is looked for."""
 
     def run(self):
-        options = self.options
+        pairs, faults = [], []
+        for number in range(self.options.pairs):
+            scenario = self if number == 0 else Isolation(self.options, self.directory / str(number))
+            try:
+                pairs.append(scenario.pair(number))
+                faults += scenario.faults
+            finally:
+                if scenario is not self:
+                    scenario.close()
+        self.faults = faults
+        # How much more it is, pair by pair; what is allowed is 1.2 times as much or 5 ms more.
+        ratio = statistics.median(pair["with"]["p99"] / pair["without"]["p99"] for pair in pairs)
+        more = statistics.median(pair["with"]["p99"] - pair["without"]["p99"] for pair in pairs)
+        self.check(ratio <= 1.2 or more <= 5,
+                   f"p99 of the nine with one hanging: {ratio:.2f} × the run without, {more:+.2f} ms; medians of {len(pairs)} pairs")
+        return {"scenario": "isolation", "ratio": ratio, "milliseconds": more, "pairs": pairs}
+
+    def pair(self, number):
         self.start(9)
         self.tenth = Account(self.bridge, "tenth@example.com")
-        pairs = []
-        for number in range(options.pairs):
-            # Which of the two comes first changes from pair to pair.
-            order = [False, True] if number % 2 == 0 else [True, False]
-            pair = {hangs: self.one(f"{number}{'h' if hangs else 'a'}", hangs) for hangs in order}
-            bench.say(f"pair {number}: p99 {pair[False]['p99']:.2f} ms, with one hanging {pair[True]['p99']:.2f} ms")
-            pairs.append(pair)
-        medians = {hangs: statistics.median(pair[hangs]["p99"] for pair in pairs) for hangs in (False, True)}
-        allowed = max(1.2 * medians[False], medians[False] + 5)
-        self.check(medians[True] <= allowed, f"p99 of the nine: {medians[True]:.2f} ms with one hanging, "
-                   f"{medians[False]:.2f} ms without; {allowed:.2f} ms are allowed")
+        # Which of the two comes first changes from pair to pair.
+        order = [False, True] if number % 2 == 0 else [True, False]
+        runs = {hangs: self.one(f"{number}{'h' if hangs else 'a'}", hangs) for hangs in order}
+        bench.say(f"pair {number}: p99 {runs[False]['p99']:.2f} ms, with one hanging {runs[True]['p99']:.2f} ms")
         nine = {identifier for _, identifier in self.healthy}
         deferred = Counter(record.key.decode() for record in self.dump("deferred"))
-        self.check(not nine & set(deferred), f"none of theirs deferred; of the hanging ones {sum(deferred.values())}")
-        return {"scenario": "isolation", "p99": {"without": medians[False], "with": medians[True]},
-                "pairs": [{"without": pair[False], "with": pair[True]} for pair in pairs]}
+        self.check(not nine & set(deferred), f"none of theirs deferred; of the hanging one's {sum(deferred.values())}")
+        return {"without": runs[False], "with": runs[True]}
 
     def one(self, name, hangs):
         rate, seconds, warm_up = self.options.rate, self.options.seconds, 3
@@ -275,6 +288,7 @@ class Limit(Scenario):
 class Dead(Scenario):
     """A dead endpoint at 100 events a second, and how it comes back."""
     RATE = 100
+    FETCHED_BYTES = 1500  # a body of 500 bytes, its headers, and the client's own for each record
 
     def settings_for(self, options):
         return {"retry": {"timeScale": options.time_scale}, "limits": {"requestsPerMinute": 0}}
@@ -287,10 +301,11 @@ class Dead(Scenario):
         # Every POST is a connection of its own, so that counting one counts the other.
         self.scripted.script("/dead", lambda _: Answer(500, {"Connection": "close"}))
         memory, stop = [], threading.Event()
+        self.ahead = [0]
 
         def sample():
             while not stop.wait(1):
-                memory.append((time.monotonic(), megabytes(self.bridge.pid)))
+                memory.append((time.monotonic(), megabytes(self.bridge.pid) - self.fetched_megabytes()))
 
         sampler = threading.Thread(target=sample, daemon=True)
         sampler.start()
@@ -308,7 +323,8 @@ class Dead(Scenario):
         settled = [value for at, value in memory if at > (opened or ended) + 30] or [memory[-1][1]]
         half = len(settled) // 2
         growth = statistics.median(settled[half:]) - statistics.median(settled[:half] or settled)
-        self.check(growth <= 5, f"memory {settled[0]:.0f} → {settled[-1]:.0f} MB, {growth:+.1f} MB from half to half")
+        self.check(growth <= 5, f"memory {settled[0]:.0f} → {settled[-1]:.0f} MB, {growth:+.1f} MB from half to half, "
+                   f"without what the broker sent ahead ({max(self.ahead):.0f} MB at most)")
 
         self.scripted.script("/dead", lambda _: 200)
         revived = time.monotonic()
@@ -325,6 +341,15 @@ class Dead(Scenario):
         return {"scenario": "dead", "seconds": options.duration, "posts": len(posts), "probes": len(probes),
                 "closestProbes": min(gaps, default=0), "megabytes": [settled[0], settled[-1]]}
 
+    def fetched_megabytes(self):
+        """What lies in the bridge's Kafka clients unread: noida-db answers a fetch with all it has, whatever was asked for."""
+        try:
+            records = Metrics(self.bridge)("fetched_records")
+        except Exception:
+            records = 0
+        self.ahead.append(records * self.FETCHED_BYTES / 1e6)
+        return self.ahead[-1]
+
 
 def megabytes(pid):
     with open(f"/proc/{pid}/statm") as file:
@@ -336,7 +361,8 @@ def run(options):
     directory = tempfile.mkdtemp(prefix=f"webhook-bridge-{options.scenario}-")
     scenario = None
     try:
-        scenario = {"isolation": Isolation, "limit": Limit, "dead": Dead, "replay": Replay}[options.scenario](options, directory)
+        kinds = {"isolation": Isolation, "limit": Limit, "dead": Dead, "replay": Replay}
+        scenario = kinds[options.scenario](options, directory)
         print(json.dumps(scenario.run()))
         return 1 if scenario.faults else 0
     finally:
