@@ -19,6 +19,7 @@ final class EngineRoom: Sendable {
         configuration.authoritiesFile = settings.egress.caFile
         configuration.nameservers = settings.egress.nameservers
         configuration.sourceAddresses = settings.egress.sourceAddresses.compactMap { IPAddress($0) }
+        configuration.maximumConnectionsPerHost = settings.deliver.connectionsPerHost
         let inbox = results
         do {
             engine = try HTTPEngine(configuration: configuration, threads: settings.deliver.threads) {

@@ -56,7 +56,9 @@ final class LogFeed: Sendable {
             let batch = records.rows(parser)
             tests.saw(batch)
             let offsets = next.map { (partition: $0.key, next: $0.value) }
-            while !next.isEmpty, !logs.append(batch, offsets: offsets), !isStopping.load(ordering: .acquiring) {
+            while !next.isEmpty, !logs.append(batch, offsets: offsets, generation: generation),
+                !isStopping.load(ordering: .acquiring)
+            {
                 pause.wait(milliseconds: 20)  // the store is behind: reading waits, memory does not grow
             }
         }

@@ -7,8 +7,6 @@ internal import Runtime
 extension DeliverStage {
     /// How soon the view is asked again for what it does not explain yet.
     private static let viewRetry: UInt64 = 50_000_000
-    /// How soon the view is asked whether a webhook has another secret, when the one it has cannot be opened.
-    private static let secretRetry: UInt64 = 1_000_000_000
     /// How soon a full partition of `deferred` is looked at again.
     private static let rotationInterval: UInt64 = 20_000_000
 
@@ -47,7 +45,7 @@ extension DeliverStage {
         refresh(lane, now, loop)
         guard lane.lane.waiting > 0 else { return }
         if lane.wait(now: now) == .view { return wakeUp(lane, at: now + Self.viewRetry) }
-        if case .unusable(.secret, _) = lane.state { return moveAside(lane, now, loop) }
+        if case .unusable(.secret, _) = lane.state { return parkAll(lane, loop) }
         while true {
             switch lane.lane.next(now: now) {
             case .start(let item):
@@ -55,10 +53,7 @@ extension DeliverStage {
                 if lane.lane.waiting > 0 { enqueue(lane) }
                 return
             case .park(let item):
-                let held = slots.remove(item.slot)
-                output.park(held, loop)
-                loop.finish(held.record)
-                counters.parked.add()
+                park(item, loop)
             case .defer(let item): deferHeld(item, loop)
             case .wait(let until): return wakeUp(lane, at: until)
             case .nothing: return
@@ -66,18 +61,17 @@ extension DeliverStage {
         }
     }
 
-    /// Nothing can be signed now: what waits goes out of the way as if it were too slow.
-    private func moveAside(_ lane: WebhookLane, _ now: UInt64, _ loop: StageLoop) {
-        while true {
-            switch lane.lane.nextStale(now: now) {
-            case .defer(let item): deferHeld(item, loop)
-            case .wait(let until): return wakeUp(lane, at: min(until, now + Self.secretRetry))
-            default:
-                // Nothing else wakes a lane whose records came from `deferred`.
-                if lane.lane.waiting > 0 { wakeUp(lane, at: now + Self.secretRetry) }
-                return
-            }
-        }
+    /// Nothing can be signed now: what waits goes round as behind an open circuit, so that it neither fills a window that is
+    /// others' too nor holds a watermark back.
+    private func parkAll(_ lane: WebhookLane, _ loop: StageLoop) {
+        while let item = lane.lane.takeOut() { park(item, loop) }
+    }
+
+    private func park(_ item: Lane.Item, _ loop: StageLoop) {
+        let held = slots.remove(item.slot)
+        output.park(held, loop)
+        loop.finish(held.record)
+        counters.parked.add()
     }
 
     private func deferHeld(_ item: Lane.Item, _ loop: StageLoop) {
@@ -86,7 +80,7 @@ extension DeliverStage {
     }
 
     private func start(_ held: HeldRecord, _ lane: WebhookLane, _ now: UInt64, _ loop: StageLoop) {
-        if settled.contains(held.delivery.id, attempt: held.delivery.attempt) {
+        if hasSettled(held.delivery) {
             // Its twin was settled while it waited.
             lane.lane.finished(slot: held.item.slot, kind: held.item.kind, .void, now: now)
             slots.remove(held.item.slot)

@@ -81,10 +81,12 @@ extension DeliverStage {
                 .milliseconds(attempt.microseconds / 1000))
         }
         // Of twins that were under way at the same time both happened, but what follows follows once.
-        let isRepeat = settled.contains(delivery.id, attempt: delivery.attempt)
+        let isRepeat = hasSettled(delivery)
         output.settle(delivery, record, lane, attempt, hasFollowed: isRepeat, now: now, loop)
         if loop.owns(record), delivery.purpose != .test {
-            settled.note(delivery.id, attempt: delivery.attempt, isSuccess: attempt.outcome.isSuccess)
+            settled.note(
+                delivery.id, generation: delivery.generation, attempt: delivery.attempt,
+                isSuccess: attempt.outcome.isSuccess)
         }
         loop.finish(record)
     }

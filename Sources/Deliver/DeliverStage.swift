@@ -112,7 +112,7 @@ package final class DeliverStage: StageHandler {
             if !intake.share.hasBegun { begin(intake, loop) }
             intake.share.read(record.offset, &lane.backlog)
         }
-        if settled.contains(delivery.id, attempt: delivery.attempt) {
+        if hasSettled(delivery) {
             return dropRepeat(delivery, record, loop)
         }
         if intake.isDeferred, buriedForAge(delivery, message.timestamp, record, loop) { return }
@@ -246,6 +246,11 @@ package final class DeliverStage: StageHandler {
     }
 
     /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
+    /// Whether the attempt that a record asks for has been made and dealt with by this owner.
+    func hasSettled(_ delivery: Delivery) -> Bool {
+        settled.contains(delivery.id, generation: delivery.generation, attempt: delivery.attempt)
+    }
+
     func dropRepeat(_ delivery: Delivery, _ record: RecordReference, _ loop: StageLoop) {
         counters.repeated.add()
         if let run = delivery.run { replays.ended(delivery.id, of: run) }

@@ -3,6 +3,7 @@
 internal import COpenSSL
 internal import Core
 internal import Glibc
+internal import Runtime
 
 /// Settings and session cache of one engine thread.
 final class TLSContext: @unchecked Sendable {
@@ -10,7 +11,17 @@ final class TLSContext: @unchecked Sendable {
     private static let maximumSessions = 8192
 
     private let context: OpaquePointer
-    private var sessions: [PoolKey: OpaquePointer] = [:]
+    private var sessions: [PoolKey: Session] = [:]
+
+    private struct Session {
+        let handle: OpaquePointer
+        /// When the certificate it goes back to was verified, monotonic nanoseconds: a resumption verifies nothing, and
+        /// brings new sessions of its own.
+        let verifiedAt: UInt64
+    }
+
+    /// After this a handshake is made in full again, so that a certificate that has expired is seen.
+    private static let resumableNanoseconds: UInt64 = 3_600_000_000_000
 
     init(authoritiesFile: String?) throws(HTTPEngineFault) {
         OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
@@ -41,7 +52,7 @@ final class TLSContext: @unchecked Sendable {
     }
 
     deinit {
-        for session in sessions.values { SSL_SESSION_free(session) }
+        for session in sessions.values { SSL_SESSION_free(session.handle) }
         SSL_CTX_free(context)
     }
 
@@ -71,20 +82,23 @@ final class TLSContext: @unchecked Sendable {
             return nil
         }
         SSL_set_connect_state(ssl)
-        if let session = sessions[key] { SSL_set_session(ssl, session) }
-        return TLSStream(ssl, key, self)
+        let now = Clock.monotonic()
+        if let session = sessions[key], now >= session.verifiedAt + Self.resumableNanoseconds { dropSession(key) }
+        guard let session = sessions[key] else { return TLSStream(ssl, key, self, verifiedAt: now) }
+        SSL_set_session(ssl, session.handle)
+        return TLSStream(ssl, key, self, verifiedAt: session.verifiedAt)
     }
 
-    fileprivate func keep(_ session: OpaquePointer, _ key: PoolKey) {
+    fileprivate func keep(_ session: OpaquePointer, _ key: PoolKey, verifiedAt: UInt64) {
         if sessions.count >= Self.maximumSessions, sessions[key] == nil, let victim = sessions.first {
-            SSL_SESSION_free(victim.value)
-            sessions[victim.key] = nil
+            dropSession(victim.key)
         }
-        if let old = sessions.updateValue(session, forKey: key) { SSL_SESSION_free(old) }
+        let kept = Session(handle: session, verifiedAt: verifiedAt)
+        if let old = sessions.updateValue(kept, forKey: key) { SSL_SESSION_free(old.handle) }
     }
 
     fileprivate func dropSession(_ key: PoolKey) {
-        if let old = sessions.removeValue(forKey: key) { SSL_SESSION_free(old) }
+        if let old = sessions.removeValue(forKey: key) { SSL_SESSION_free(old.handle) }
     }
 
     static func errorText() -> String {
@@ -105,9 +119,13 @@ final class TLSStream {
     private let ssl: OpaquePointer
     private let key: PoolKey
     private unowned let context: TLSContext
+    /// Of the session it was begun with, or its own begin.
+    private let verifiedAt: UInt64
+    private let begunAt = Clock.monotonic()
 
-    fileprivate init(_ ssl: OpaquePointer, _ key: PoolKey, _ context: TLSContext) {
+    fileprivate init(_ ssl: OpaquePointer, _ key: PoolKey, _ context: TLSContext, verifiedAt: UInt64) {
         self.ssl = ssl
+        self.verifiedAt = verifiedAt
         self.key = key
         self.context = context
         SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
@@ -115,7 +133,9 @@ final class TLSStream {
 
     deinit { SSL_free(ssl) }
 
-    fileprivate func keep(_ session: OpaquePointer) { context.keep(session, key) }
+    fileprivate func keep(_ session: OpaquePointer) {
+        context.keep(session, key, verifiedAt: SSL_session_reused(ssl) == 1 ? verifiedAt : begunAt)
+    }
 
     func handshake() -> Handshake {
         ERR_clear_error()

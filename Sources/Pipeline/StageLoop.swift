@@ -200,6 +200,8 @@ package final class StageLoop {
             recordsIn += read
             if now >= nextFigures { publishFigures(now) }
             if read == 0 {
+                // Also tells the pace that it is quiet, or the next fetches would rest as if it were not.
+                _ = pace.shouldPause(records: 0, now: now)
                 // A partition that was full may have room now, and its queue does not ring twice.
                 if settled == 0 || !isHoldingBack { sleep(until: next) }
             } else if pace.shouldPause(records: read, now: now) {

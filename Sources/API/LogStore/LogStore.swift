@@ -83,11 +83,15 @@ package final class LogStore: Sendable {
     /// - Parameters:
     ///   - batch: rows of the attempts topic; one that is there already is ignored.
     ///   - offsets: by partition, the offset to go on at once these rows are written.
+    ///   - generation: of the file that the offsets were asked of; once another has taken its place they are nothing to go
+    ///     on from, and the batch is dropped. nil: whatever file there is.
     /// - Returns: false when too much is pending: nothing was taken, keep the batch, stop reading and try again.
-    package func append(_ batch: [AttemptRow], offsets: [(partition: Int32, next: Int64)]) -> Bool {
+    package func append(
+        _ batch: [AttemptRow], offsets: [(partition: Int32, next: Int64)], generation: Int? = nil
+    ) -> Bool {
         guard pendingRows.load(ordering: .relaxed) < limits.pendingRows else { return false }
         pendingRows.wrappingAdd(batch.count, ordering: .relaxed)
-        batches.put(AttemptBatch(rows: batch, offsets: offsets))
+        batches.put(AttemptBatch(rows: batch, offsets: offsets, generation: generation))
         return true
     }
 
@@ -103,6 +107,7 @@ package final class LogStore: Sendable {
             batches.wake.clear()
             batches.take(into: &taken)
             unwritten.append(contentsOf: taken)
+            dropOutdated(&unwritten)
             var written = 0
             do throws(SQLiteError) {
                 if let current = writer, !unwritten.isEmpty {
@@ -147,6 +152,16 @@ package final class LogStore: Sendable {
                 identity = file.identity
                 if writer == nil { usleep(1_000_000) }
             }
+        }
+    }
+
+    /// What was read for a file that is gone: its offsets would let the new one begin at the log's end.
+    private func dropOutdated(_ batches: inout [AttemptBatch]) {
+        let current = generation
+        batches.removeAll { batch in
+            guard let asked = batch.generation, asked != current else { return false }
+            pendingRows.wrappingSubtract(batch.rows.count, ordering: .relaxed)
+            return true
         }
     }
 

@@ -6,6 +6,8 @@ internal import Core
 struct AttemptBatch: Sendable {
     var rows: [AttemptRow]
     var offsets: [(partition: Int32, next: Int64)]
+    /// Of the file these offsets go on from; nil for any.
+    var generation: Int?
 }
 
 /// Owned by the writer's thread; not Sendable.

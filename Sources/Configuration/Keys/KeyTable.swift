@@ -112,7 +112,11 @@ enum KeyTable {
             [
                 key(
                     "threads", \.deliver.threads, .integer(1...64),
-                    "Threads of the HTTP engine; one fills about one processor.")
+                    "Threads of the HTTP engine; one fills about one processor."),
+                key(
+                    "connectionsPerHost", \.deliver.connectionsPerHost, .integer(1...4096),
+                    "Open connections to one host, port and address, which several webhooks may share; a webhook has 16 at most."
+                ),
             ]),
         .section(
             "retry", intro: "What happens after a failed attempt.",

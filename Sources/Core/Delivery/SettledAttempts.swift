@@ -6,6 +6,8 @@ package struct SettledAttempts: Sendable {
     private struct Key: Hashable {
         let delivery: DeliveryID
         let attempt: Int32
+        /// A webhook switched on again begins anew: what was given up may be sent again by hand, with the same id.
+        let generation: Int32
     }
 
     private let capacity: Int
@@ -22,19 +24,23 @@ package struct SettledAttempts: Sendable {
     ///   - attempt: attempts made before it, as the record carries it.
     ///   - isSuccess: the first attempt of a delivery that succeeds is not kept: it has no retry that could come twice, and
     ///     nearly all attempts are such.
-    package mutating func note(_ delivery: DeliveryID, attempt: Int, isSuccess: Bool) {
+    package mutating func note(_ delivery: DeliveryID, generation: Int, attempt: Int, isSuccess: Bool) {
         guard attempt > 0 || !isSuccess else { return }
         if recent.count >= capacity {
             older = recent
             recent = []
         }
-        recent.insert(Key(delivery: delivery, attempt: Int32(clamping: attempt)))
+        recent.insert(key(delivery, generation, attempt))
     }
 
     /// Whether the attempt a record asks for has been settled by this owner.
-    package func contains(_ delivery: DeliveryID, attempt: Int) -> Bool {
+    package func contains(_ delivery: DeliveryID, generation: Int, attempt: Int) -> Bool {
         guard !recent.isEmpty || !older.isEmpty else { return false }
-        let key = Key(delivery: delivery, attempt: Int32(clamping: attempt))
+        let key = key(delivery, generation, attempt)
         return recent.contains(key) || older.contains(key)
+    }
+
+    private func key(_ delivery: DeliveryID, _ generation: Int, _ attempt: Int) -> Key {
+        Key(delivery: delivery, attempt: Int32(clamping: attempt), generation: Int32(clamping: generation))
     }
 }

@@ -11,7 +11,10 @@ package struct WindowLimits: Sendable {
     package init() {}
 
     /// How many more records of a partition may be read. The span of the ledger is a bound of its own.
+    /// A partition that holds nothing may hold one record, whatever the others hold: else a few could shut it out.
     package func room(unfinished: Int, bytes: Int, processBytes: Int) -> Int {
-        bytes >= partitionBytes || processBytes >= self.processBytes ? 0 : max(0, partitionRecords - unfinished)
+        let records = max(0, partitionRecords - unfinished)
+        if bytes >= partitionBytes { return 0 }
+        return processBytes >= self.processBytes ? min(records, bytes == 0 ? 1 : 0) : records
     }
 }

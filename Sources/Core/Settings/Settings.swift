@@ -103,6 +103,8 @@ extension Settings {
     package struct Deliver: Equatable, Sendable {
         /// HTTP engine threads; a webhook is always on the same one.
         package var threads = 1
+        /// Open connections to one host, port and address; several webhooks may share it.
+        package var connectionsPerHost = 256
 
         package init() {}
     }
