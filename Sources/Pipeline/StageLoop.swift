@@ -305,12 +305,15 @@ package final class StageLoop {
         guard force || now - lastStore > 50_000_000 else { return }
         lastStore = now
         var offsets: [(partition: KafkaPartition, next: Int64)] = []
+        // The place where a partition was begun is stored as well, before anything there is finished.
+        var hasProgress = false
         for partition in partitions
         where partition.ledger.hasBegun && partition.ledger.watermark > partition.storedOffset {
             partition.storedOffset = partition.ledger.watermark
             offsets.append((partition.kafka, partition.ledger.watermark))
+            hasProgress = hasProgress || partition.ledger.watermark > partition.firstOffset
         }
-        if !offsets.isEmpty { handler.willStore() }
+        if hasProgress { handler.willStore() }
         consumer.store(offsets)
     }
 
