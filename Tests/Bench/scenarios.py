@@ -17,6 +17,7 @@ from harness.events import domain_record
 from harness.kafka import committed, dump
 from harness.receiver import Answer, Receiver
 from harness.waiting import until
+from parked import Parked
 
 
 class Scenario:
@@ -233,7 +234,10 @@ def run(options):
     directory = tempfile.mkdtemp(prefix=f"webhook-bridge-{options.scenario}-")
     scenario = None
     try:
-        scenario = {"isolation": Isolation, "limit": Limit, "dead": Dead}[options.scenario](options, directory)
+        if options.scenario == "parked":
+            scenario = Parked(options, directory, bench.say)
+        else:
+            scenario = {"isolation": Isolation, "limit": Limit, "dead": Dead}[options.scenario](options, directory)
         print(json.dumps(scenario.run()))
         return 1 if scenario.faults else 0
     finally:
