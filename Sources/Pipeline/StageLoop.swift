@@ -171,8 +171,13 @@ package final class StageLoop {
 
     package var sessionNanoseconds: UInt64 { starts.sessionNanoseconds }
 
-    /// The offset behind the last record of a partition's log at the last fetch.
+    /// The offset behind the last record of a partition's log at the last fetch or question.
     package func logEnd(of partition: StagePartition) -> Int64 { consumer.logEnd(of: partition.kafka) ?? 0 }
+
+    /// Asks the broker for the ends of logs that are not read on; blocks for a round trip, at most 200 ms.
+    package func askLogEnds(of partitions: [StagePartition]) {
+        consumer.askLogEnds(of: partitions.map(\.kafka), milliseconds: 200)
+    }
 
     /// A stage that does something long says with this that it has not stalled.
     package func isWorking() { status.turned(at: Clock.monotonic(), records: 0) }
