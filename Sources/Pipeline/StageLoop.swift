@@ -171,8 +171,13 @@ package final class StageLoop {
 
     package var sessionNanoseconds: UInt64 { starts.sessionNanoseconds }
 
-    /// The offset behind the last record of a partition's log at the last fetch.
+    /// The offset behind the last record of a partition's log at the last fetch or question.
     package func logEnd(of partition: StagePartition) -> Int64 { consumer.logEnd(of: partition.kafka) ?? 0 }
+
+    /// Asks the broker for the ends of logs that are not read on; blocks for a round trip, at most 200 ms.
+    package func askLogEnds(of partitions: [StagePartition]) {
+        consumer.askLogEnds(of: partitions.map(\.kafka), milliseconds: 200)
+    }
 
     /// A stage that does something long says with this that it has not stalled.
     package func isWorking() { status.turned(at: Clock.monotonic(), records: 0) }
@@ -307,12 +312,15 @@ package final class StageLoop {
         guard force || now - lastStore > 50_000_000 else { return }
         lastStore = now
         var offsets: [(partition: KafkaPartition, next: Int64)] = []
+        // The place where a partition was begun is stored as well, before anything there is finished.
+        var hasProgress = false
         for partition in partitions
         where partition.ledger.hasBegun && partition.ledger.watermark > partition.storedOffset {
             partition.storedOffset = partition.ledger.watermark
             offsets.append((partition.kafka, partition.ledger.watermark))
+            hasProgress = hasProgress || partition.ledger.watermark > partition.firstOffset
         }
-        if !offsets.isEmpty { handler.willStore() }
+        if hasProgress { handler.willStore() }
         consumer.store(offsets)
     }
 

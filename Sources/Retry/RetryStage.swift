@@ -15,6 +15,9 @@ package final class RetryStage: StageHandler {
 
     private let schedule: RetrySchedule
     private let census: RetryCensus
+    /// When the ends of the logs behind the heads are asked for again, monotonic nanoseconds.
+    private var nextQuestion: UInt64 = 0
+    private static let questionInterval: UInt64 = 5_000_000_000
 
     private struct Head {
         let delivery: Delivery
@@ -90,6 +93,10 @@ package final class RetryStage: StageHandler {
     }
 
     private func takeCensus(_ now: UInt64, _ loop: StageLoop) {
+        if now >= nextQuestion, !heads.isEmpty {
+            nextQuestion = now + Self.questionInterval
+            loop.askLogEnds(of: partitions.filter { heads[$0.assignment] != nil })
+        }
         var figures = RetryFigures()
         for partition in partitions where partition.ledger.hasBegun {
             let tier = topics.tier(ofRetryPartition: partition.number)

@@ -4,7 +4,8 @@ On noida-db, with one receiver for both: in each round the raw loop and then the
 same topic. Rates count from the first tenth of a round to its end; a figure to compare is the ratio of two medians.
 Then both carry a steady 1,000 events a second, timed from the produce call to the receipt.
 
-`isolation`, `limit`, `dead` and `replay` are other scenarios (scenarios.py); each judges itself and exits 1 when a figure is missed.
+`isolation`, `limit`, `dead` and `replay` (scenarios.py) and `parked` (parked.py) are other scenarios; each judges itself
+and exits 1 when a figure is missed.
 """
 import argparse
 import json
@@ -274,7 +275,8 @@ def table(result, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenario", nargs="?", default="rates", choices=["rates", "isolation", "limit", "dead", "replay"])
+    parser.add_argument("scenario", nargs="?", default="rates",
+                        choices=["rates", "isolation", "limit", "dead", "replay", "parked"])
     parser.add_argument("--events", type=int, default=100_000, help="records a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accounts", type=int, default=10, help="accounts with one webhook each")
@@ -289,6 +291,9 @@ def main():
     parser.add_argument("--missed", type=int, default=10_000, help="replay: events of the disabled period")
     parser.add_argument("--duration", type=int, default=600, help="dead: seconds the endpoint stays dead")
     parser.add_argument("--time-scale", type=float, default=0.02, help="dead: retry.timeScale")
+    parser.add_argument("--parked", type=int, default=50_000, help="parked: how many retries wait")
+    parser.add_argument("--due", type=int, default=40, help="parked: seconds until the first of them is due")
+    parser.add_argument("--broker", choices=["embedded", "noida"], default="embedded", help="parked: where they wait")
     options = parser.parse_args()
     if options.events < 10_000 or options.rounds < 1:
         # Processor time comes in ticks of 10 ms: a shorter round would be measured in a handful of them.

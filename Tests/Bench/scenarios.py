@@ -20,6 +20,7 @@ from harness.kafka import committed, dump
 from harness.metrics import Metrics
 from harness.receiver import Answer, Receiver
 from harness.waiting import until
+from parked import Parked
 
 
 class Scenario:
@@ -361,8 +362,11 @@ def run(options):
     directory = tempfile.mkdtemp(prefix=f"webhook-bridge-{options.scenario}-")
     scenario = None
     try:
-        kinds = {"isolation": Isolation, "limit": Limit, "dead": Dead, "replay": Replay}
-        scenario = kinds[options.scenario](options, directory)
+        if options.scenario == "parked":
+            scenario = Parked(options, directory, bench.say)
+        else:
+            kinds = {"isolation": Isolation, "limit": Limit, "dead": Dead, "replay": Replay}
+            scenario = kinds[options.scenario](options, directory)
         print(json.dumps(scenario.run()))
         return 1 if scenario.faults else 0
     finally:

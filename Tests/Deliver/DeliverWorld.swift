@@ -62,10 +62,10 @@ final class DeliverWorld: Sendable {
         return webhook
     }
 
-    /// Produces deliveries, numbered from `first`.
+    /// Produces deliveries, numbered from `first`; without `flushing` only together with the next ones.
     func produce(
         _ webhook: Webhook, _ count: Int, first: Int = 0, attempt: Int = 0, purpose: Delivery.Purpose = .delivery,
-        run: ReplayID? = nil, topic: String? = nil, deferredAt: Timestamp? = nil, bytes: Int = 0
+        run: ReplayID? = nil, topic: String? = nil, deferredAt: Timestamp? = nil, bytes: Int = 0, flushing: Bool = true
     ) {
         for number in first..<first + count {
             let delivery = Delivery(
@@ -78,7 +78,7 @@ final class DeliverWorld: Sendable {
                 topic ?? topics.deliveries, webhook.id.shard(of: shards), webhook.id.description, delivery.body,
                 delivery)
         }
-        producer.flush()
+        if flushing { producer.flush() }
     }
 
     struct Record {

@@ -1,9 +1,10 @@
 """Several processes of one configuration: they share the work, and the death of one loses nothing."""
 import time
+from collections import Counter
 
 import pytest
 
-from harness.events import completed_modules
+from harness.events import completed_modules, send_modules
 from harness.receiver import Answer
 from harness.waiting import until
 
@@ -131,3 +132,54 @@ def test_kill_9_under_load_loses_nothing(make_world):
         assert bodies.setdefault((delivery.path, delivery.event_id), delivery.body) == delivery.body
     repeated = len(world.receiver.deliveries) - len(bodies)
     print(f"killed with {in_flight} in flight and {left} to deliver; {repeated} of {len(bodies)} repeated")
+
+
+@pytest.mark.timeout(240)
+def test_members_that_come_and_go_lose_no_retry(make_world):
+    """Two members beside one that stays: every three seconds one of them joins or leaves, while all deliveries fail at
+    first. The group's partitions move with every change, and with them what is parked, under way and on its way back."""
+    world = make_world(
+        "embedded", kafka={"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "fetch.wait.max.ms": "10"},
+        retry={"timeScale": 0.0005})
+    steady = world.run("steady")
+    targets = subscribers(world, steady, 6, 1)
+    failing = 4  # attempts of each delivery; the waits between them take a second
+    for _, path in targets:
+        world.receiver.script(path, lambda delivery: 500 if delivery.attempt <= failing else 200)
+    guests = [world.bridge(name) for name in ("one", "two")]
+    world.receiver.watched.add(steady.pid)
+    wanted = {path: set() for _, path in targets}
+    missing = lambda: sum(len(ids - world.receiver.accepted_ids(path)) for path, ids in wanted.items())
+
+    moves = 0
+    for number in range(6):
+        guest = guests[number % 2]
+        if guest.process is not None and guest.process.alive:
+            guest.stop()
+        else:
+            guest.start("--roles", "translate,deliver,retry")
+            world.receiver.watched.add(guest.pid)
+        moves += 1
+        began = time.monotonic()
+        while time.monotonic() < began + 3:  # the pace of the moves, not a wait for something
+            for account, path in targets:
+                wanted[path] |= send_modules(world, account, 1)
+            time.sleep(0.3)
+    under_way = missing()
+    for guest in guests:
+        if guest.process.alive:
+            guest.stop()
+    until(lambda: not missing(), 120, lambda: f"{missing()} missing\n{steady.log[-3000:]}")
+    for role, topic in [("retry", "retries"), ("deliver", "deliveries"), ("deliver", "deferred")]:
+        world.wait_drained(role, f"webhooks.{topic}", 60)
+    total = sum(map(len, wanted.values()))
+    attempts = Counter((delivery.path, delivery.event_id, delivery.attempt) for delivery in world.receiver.deliveries)
+    assert set(attempts) == {(path, event, attempt) for path, ids in wanted.items() for event in ids
+                             for attempt in range(1, failing + 2)}, "each event walks the whole way, and no further"
+    by = Counter(delivery.pid for delivery in world.receiver.deliveries)
+    assert under_way > 0 and len(by) > 1, f"not vacuous: {under_way} under way at the last move, attempts by {by}"
+    assert not world.dump("dead-letters")
+    # The embedded broker takes no commits while it moves partitions: with every move what was done since the last is
+    # done again.
+    print(f"{total} events of {failing + 1} attempts over {moves} moves: {sum(attempts.values()) - len(attempts)} attempts "
+          f"repeated, {len(by)} processes posted")

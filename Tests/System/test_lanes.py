@@ -12,13 +12,8 @@ from harness.metrics import Metrics
 from harness.receiver import Answer
 from harness.waiting import until
 
-RATE = 100
+RATE, BURST = 100, 5
 CONNECTIONS = 16  # of one engine to one receiver
-
-
-def busiest_second(times):
-    """The most arrivals within any second."""
-    return max(sum(1 for other in times[index:] if other < start + 1) for index, start in enumerate(times))
 
 
 def test_one_webhook_over_its_rate_gets_it_exactly_and_all_of_it(make_world):
@@ -27,6 +22,7 @@ def test_one_webhook_over_its_rate_gets_it_exactly_and_all_of_it(make_world):
     greedy, neighbour = world.account(), world.account()
     webhook = greedy.register(world.receiver.url("/greedy"), "module.completed")
     other = neighbour.register(world.receiver.url("/neighbour"), "module.completed")
+    began = time.monotonic()
     offered = send_modules(world, greedy, 600)
     quiet = set()
     for _ in range(20):
@@ -39,11 +35,17 @@ def test_one_webhook_over_its_rate_gets_it_exactly_and_all_of_it(make_world):
           lambda: f"{len(world.receiver.accepted_ids('/greedy'))} of {len(offered)}")
     deliveries = world.receiver.at("/greedy")
     assert len(deliveries) == len(offered), "each once"
-    times = [delivery.arrived for delivery in deliveries]
-    assert busiest_second(times) <= 1.1 * RATE
-    seconds = times[-1] - times[0]
+    # The time in a signature is that of the start as the lane allowed it; a busy machine makes only arrivals late, and
+    # those that were late come close together. What was allowed at a second's end may be stamped in the next.
+    started = Counter(int(delivery.headers["webhook-timestamp"]) for delivery in deliveries)
+    assert max(started.values()) <= RATE + 2 * BURST, f"never more in a second: {started}"
+    # Lateness brings none before its time either: the n-th may come when n tokens can have been there.
+    ahead = [number for number, delivery in enumerate(sorted(deliveries, key=lambda each: each.arrived), 1)
+             if delivery.arrived < began + (number - BURST) / RATE]
+    assert not ahead, f"{len(ahead)} of {len(deliveries)} before their time, the first of them number {ahead[0]}"
     # A starved machine may be slower; `./dev bench limit` on a quiet one asks for 95.
-    assert 0.8 * RATE <= (len(times) - 5) / seconds <= 1.05 * RATE, f"{len(times)} in {seconds:.2f} s"
+    seconds = max(delivery.arrived for delivery in deliveries) - began
+    assert len(deliveries) / seconds >= 0.5 * RATE, f"{len(deliveries)} in {seconds:.2f} s"
 
     deferred = world.dump("deferred")
     assert all(record.key.decode() != other["id"] for record in deferred)

@@ -41,6 +41,23 @@ def test_what_is_exposed_is_what_is_documented(world, account):
     assert exposed == DOCUMENTED
 
 
+def test_parked_deliveries_are_counted_however_many(make_world):
+    """A partition of which enough is in hand is not fetched any more; what is added to it is counted all the same."""
+    world = make_world("noida")
+    bridge = world.run()
+    headers = {
+        "event-id": "evt_" + "1" * 24, "event-type": "module.completed", "webhook-id": "wh_" + "2" * 24,
+        "account-id": "acct_" + "3" * 24, "delivery-id": "dlv_" + "4" * 24, "generation": "1", "purpose": "delivery",
+        "attempt": "8", "origin": "learnault.modules/0/0", "due-at": "2199-01-01T00:00:00.000Z"}
+    for count in (200, 400):
+        for number in range(200):
+            world.backend.send("webhooks.retries", b"{}", key=b"24h", headers=list(headers.items()), partition=7,
+                               tag=f"{count}/{number}")
+        world.backend.flush()
+        until(lambda: Metrics(bridge)("retries_parked", tier="24h") == count, 20,
+              lambda: f"{count} parked: {Metrics(bridge)('retries_parked', tier='24h')}")
+
+
 def test_a_histogram_is_one(world):
     family = Metrics(world.bridges[0]).families[PREFIX + "attempt_duration_seconds"]
     buckets = [sample for sample in family.samples if sample.name.endswith("_bucket")]

@@ -18,13 +18,15 @@ def produce(world, account, domain_id):
     return event_id("learnault.modules", domain_id, "module.completed")
 
 
-def assert_on_schedule(deliveries):
+def assert_on_schedule(deliveries, waits=WAITS):
+    """Each attempt once, in order and in its time; how late each retry was, in seconds."""
     assert [delivery.attempt for delivery in deliveries] == list(range(1, len(deliveries) + 1))
+    late = []
     for number, (before, after) in enumerate(zip(deliveries, deliveries[1:]), 1):
-        waited = after.arrived - before.answered
-        due = WAITS[number - 1]
-        assert waited >= due - EARLY, f"retry {number} came {due - waited:.4f} s early"
-        assert waited <= due + LATE, f"retry {number} came {waited - due:.3f} s late"
+        late.append(after.arrived - before.answered - waits[number - 1])
+        assert late[-1] >= -EARLY, f"retry {number} came {-late[-1]:.4f} s early"
+        assert late[-1] <= LATE, f"retry {number} came {late[-1]:.3f} s late"
+    return late
 
 
 def test_recovery_in_the_middle_ends_the_retries(world, account):
@@ -41,6 +43,47 @@ def test_recovery_in_the_middle_ends_the_retries(world, account):
     world.wait_drained("deliver", "webhooks.deliveries")
     assert len(world.receiver.at("/recovers")) == 3
     assert account.webhook(webhook["id"])["isActive"] is True
+
+
+def test_recovery_at_every_tier(world, account):
+    """Eight webhooks hear of one event; the k-th fails k times and then accepts."""
+    webhooks = {}
+    for failures in range(1, 9):
+        path = f"/recovers/{failures}"
+        webhooks[failures] = account.register(world.receiver.url(path), "module.completed")
+        world.receiver.script(path, [500] * failures + [200])
+    identifier = produce(world, account, "recovers at every tier")
+    missing = lambda: [failures for failures in webhooks
+                       if identifier not in world.receiver.accepted_ids(f"/recovers/{failures}")]
+    until(lambda: not missing(), 60, lambda: f"recovery after {missing()} failures\n{world.bridges[0].log[-3000:]}")
+    for role, topic in [("retry", "retries"), ("deliver", "deliveries"), ("deliver", "deferred"),
+                        ("registry", "commands")]:
+        world.wait_drained(role, f"webhooks.{topic}")
+    for failures, webhook in webhooks.items():
+        deliveries = world.receiver.at(f"/recovers/{failures}")
+        assert [delivery.status for delivery in deliveries] == [500] * failures + [200], "and then no more"
+        late = assert_on_schedule(deliveries)
+        print(f"{failures} failures: the retries {', '.join(f'{each * 1000:.0f}' for each in late)} ms after their time")
+        records = [record.json for record in world.dump("attempts") if record.key.decode() == webhook["id"]]
+        assert sorted((record["attempt"], record["status"]) for record in records) == [
+            *((attempt, "failed") for attempt in range(1, failures + 1)), (failures + 1, "delivered")]
+        mails = [record.json["template"] for record in world.dump("emails") if record.json["webhookId"] == webhook["id"]]
+        assert mails == (["webhook-failing"] if failures == 8 else []), "a warning before the last retry, no more"
+        assert account.webhook(webhook["id"])["isActive"] is True
+    assert not [record for record in world.dump("dead-letters", "notices")
+                if (record.key or b"").decode() in {webhook["id"] for webhook in webhooks.values()}]
+
+
+def test_the_first_two_tiers_in_real_time(make_world):
+    world = make_world("noida")
+    world.run()
+    account = world.account()
+    account.register(world.receiver.url("/real"), "module.completed")
+    world.receiver.script("/real", [500, 503, 200])
+    identifier = produce(world, account, "real time")
+    until(lambda: identifier in world.receiver.accepted_ids("/real"), 60, "the third attempt")
+    late = assert_on_schedule(world.receiver.at("/real"), [5, 30])
+    print(f"the retries after 5 s and 30 s came {late[0] * 1000:.0f} and {late[1] * 1000:.0f} ms late")
 
 
 def test_nine_attempts_then_disabled_noticed_and_mailed(world, account):

@@ -75,11 +75,11 @@ class Bridge:
         path = self.directory / f"{self.name}.err"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start(self, *arguments):
-        """Starts the process and does not wait for it."""
-        assert BINARY.exists(), f"no binary at {BINARY}: run ./dev build"
+    def start(self, *arguments, environment=None, binary=BINARY):
+        """Starts the process and does not wait for it; what is in `environment` is added to ours."""
+        assert binary.exists(), f"no binary at {binary}: run ./dev build"
         self.process = Process(
-            self.name, [BINARY, "run", "--config", self.configuration, *arguments], self.directory)
+            self.name, [binary, "run", "--config", self.configuration, *arguments], self.directory, environment)
         return self
 
     def is_ready(self):
@@ -96,8 +96,8 @@ class Bridge:
         until(ready, timeout, lambda: f"{self.name} ready\n{self.log[-4000:]}")
         return self
 
-    def run(self):
-        return self.start().wait_ready()
+    def run(self, *arguments, **options):
+        return self.start(*arguments, **options).wait_ready()
 
     def stop(self):
         """SIGTERM; the bridge drains and exits 0."""

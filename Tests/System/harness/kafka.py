@@ -30,13 +30,14 @@ class Record:
 class Backend:
     """Produces domain records and writes down which of them the broker acknowledged."""
 
-    def __init__(self, bootstrap):
+    def __init__(self, bootstrap, **properties):
         self._producer = Producer({
-            "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 1, "log_level": 2})
+            "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 1, "log_level": 2,
+            **{name.replace("_", "."): value for name, value in properties.items()}})
         self.acknowledged = {}
         self.failed = {}
 
-    def send(self, topic, value, key=None, headers=None, tag=None, timestamp=None):
+    def send(self, topic, value, key=None, headers=None, tag=None, timestamp=None, partition=None):
         """Produces without waiting; `tag` names the record in `acknowledged`, `timestamp` is in ms, now if not given."""
         if isinstance(value, (dict, list)):
             value = json.dumps(value).encode()
@@ -49,8 +50,9 @@ class Backend:
 
         while True:
             try:
+                place = {} if partition is None else {"partition": partition}
                 self._producer.produce(topic, value, key, headers=headers, on_delivery=report,
-                                       timestamp=0 if timestamp is None else timestamp)
+                                       timestamp=0 if timestamp is None else timestamp, **place)
                 break
             except BufferError:
                 self._producer.poll(0.1)

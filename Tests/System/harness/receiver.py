@@ -19,6 +19,7 @@ class Answer:
     headers: dict = field(default_factory=dict)
     body: bytes = b"OK"
     delay: float = 0  # seconds between the decision and the answer
+    hold: threading.Event | None = None  # the answer waits until it is set
 
 
 @dataclass
@@ -136,6 +137,9 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, delivery, answer):
         if self.transport.is_closing():
+            return
+        if answer.hold is not None and not answer.hold.is_set():
+            asyncio.get_running_loop().call_later(0.01, self._answer, delivery, answer)
             return
         lines = [f"HTTP/1.1 {answer.status} Decided", f"Content-Length: {len(answer.body)}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
