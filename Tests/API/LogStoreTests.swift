@@ -182,6 +182,30 @@ extension LogStore {
         #expect(refused)
         #expect(eventually { store.append([], offsets: []) })
     }
+
+    /// What comes while the file is replaced was read for the one before.
+    @Test(arguments: 0..<12) func aReplacedFileIsReadAgainFromWhereItMustBe(_ run: Int) throws {
+        let store = directory.store()
+        defer { store.stop() }
+        #expect(store.write([sampleRow(0)], next: 1))
+        for ending in ["", "-wal", "-shm"] { unlink(directory.file + ending) }
+        var generation = store.generation
+        var next = 1
+        var resumed: [Int32: Int64]?
+        let deadline = Clock.monotonic() + 10_000_000_000
+        while resumed == nil, Clock.monotonic() < deadline {
+            if store.generation != generation {
+                generation = store.generation
+                resumed = store.resumeOffsets()
+                break
+            }
+            usleep(UInt32(4_000 + 2500 * run))  // the poll of the reader
+            _ = store.append(
+                [sampleRow(next)], offsets: [(partition: 0, next: Int64(next + 1))], generation: generation)
+            next += 1
+        }
+        #expect(resumed == [:], "run \(run): the feed goes on at \(String(describing: resumed)); next \(next)")
+    }
 }
 
 @Suite struct LogStoreDamageTests {

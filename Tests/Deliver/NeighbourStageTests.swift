@@ -1,0 +1,106 @@
+// What webhooks that cannot be sent to, or hang, may do to their neighbours on a shard, in a process and at a host: nothing.
+import Core
+import Crypto
+import Pipeline
+import Registry
+import Runtime
+import Testing
+
+@testable import Deliver
+
+@Suite(.timeLimit(.minutes(2))) struct NeighbourStageTests {
+    private func locked(_ webhook: Webhook) -> Webhook {
+        let box = SecretBox(keys: [SecretBox.Key(id: "gone", bytes: [UInt8](repeating: 9, count: 32))])
+        let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
+        var locked = webhook
+        locked.secrets = [
+            SealedSecret(
+                keyID: "gone", box: box.seal(Array(WebhookSecret.generate().utf8), context: context),
+                createdAt: webhook.createdAt)
+        ]
+        return locked
+    }
+
+    /// The same delivery sent again for a newer generation, as a letter retried by hand is.
+    @Test func sameDeliveryOfANewerGenerationIsPosted() throws {
+        let world = try DeliverWorld("again")
+        world.receiver.script("/fails") { number in .init(status: number == 0 ? 500 : 200) }
+        var webhook = world.webhook(1, shard: 0, path: "/fails")
+        let member = try world.run("again")
+        world.produce(webhook, 1)
+        try eventually("failed") { try world.attempts(webhook) { _ in 0 }.count == 1 }
+        webhook.generation = 2
+        world.view.put(webhook)
+        world.produce(webhook, 1)
+        try eventually("posted again", seconds: 10) { world.receiver.posts("/fails").count == 2 }
+        world.receiver.stop()
+        member.stop()
+    }
+
+    /// Sixteen webhooks whose secret nobody can open, each with its share on `deferred`.
+    @Test func lockedWebhooksDoNotStopANeighboursDeferredRecords() throws {
+        let world = try DeliverWorld("locked")
+        for number in UInt32(1)...16 {
+            let webhook = world.webhook(number, shard: 0, path: "/locked")
+            world.view.put(locked(webhook))
+            world.produce(webhook, 64, topic: world.topics.deferred)
+        }
+        let healthy = world.webhook(99, shard: 0, path: "/healthy")
+        world.produce(healthy, 1, topic: world.topics.deferred)
+        let member = try world.run("locked")
+        defer {
+            world.receiver.stop()
+            member.stop()
+        }
+        world.produce(healthy, 1, first: 50)
+        try eventually("its new one", seconds: 20) { world.receiver.posts("/healthy").count >= 1 }
+        try eventually("its deferred one", seconds: 20) { world.receiver.posts("/healthy").count == 2 }
+    }
+
+    /// Secretless bodies fill the process's bytes: what does the other shard's healthy webhook get?
+    @Test func lockedBodiesDoNotStopTheProcess() throws {
+        let world = try DeliverWorld("locked-bytes")
+        let webhook = world.webhook(1, shard: 0, path: "/locked")
+        world.view.put(locked(webhook))
+        world.produce(webhook, 12, topic: world.topics.deferred, bytes: 100_000)
+        let healthy = world.webhook(99, shard: 1, path: "/healthy")
+        let member = try world.run(
+            "locked-bytes",
+            configure: { settings in
+                settings.window.partitionBytes = 2_000_000
+                settings.window.processBytes = 1_000_000
+            })
+        defer {
+            world.receiver.stop()
+            member.stop()
+        }
+        try eventually("the window is full or the records are out of the way") {
+            try (metric("window_bytes") ?? 0) >= 1_000_000
+                || world.dump(world.topics.retries, partitions: 16).count == 12
+        }
+        world.produce(healthy, 1)
+        try eventually("a healthy webhook of another shard", seconds: 20) {
+            world.receiver.posts("/healthy").count == 1
+        }
+    }
+
+    /// Eight webhooks that hang and one that does not, all at one host, as at a provider of hooks.
+    @Test func aHostSharedWithHangingWebhooksIsReachedInTime() throws {
+        let world = try DeliverWorld("host")
+        world.receiver.script("/hangs") { _ in .init(status: 200, delayMilliseconds: 8000) }
+        let hanging = (UInt32(1)...8).map { world.webhook($0, shard: 0, path: "/hangs") }
+        let healthy = world.webhook(99, shard: 1, path: "/healthy")
+        let member = try world.run("host")
+        defer {
+            world.receiver.stop()
+            member.stop()
+        }
+        for webhook in hanging { world.produce(webhook, 2) }
+        try eventually("all hang") { world.receiver.posts("/hangs").count == 16 }
+        let start = Clock.monotonic()
+        world.produce(healthy, 1)
+        try eventually("the healthy one", seconds: 30) { world.receiver.posts("/healthy").count == 1 }
+        let seconds = Double(Clock.monotonic() - start) / 1e9
+        #expect(seconds < 4, "it took \(seconds) s")
+    }
+}
