@@ -1,7 +1,7 @@
 // Reads whole topics without a group: the views, the registry's state, the log store. Every process that has one reads
 // every record.
 internal import CRdKafka
-internal import Runtime
+package import Runtime
 
 /// One owner thread, which may block in ``poll(milliseconds:_:)``.
 package final class KafkaReader {
@@ -21,8 +21,9 @@ package final class KafkaReader {
     private var partitionCount = 0
     private var lastComplaint: UInt64 = 0
 
+    /// - Parameter wake: signalled when there is something to read, for an owner that waits elsewhere.
     package init(
-        _ configuration: KafkaConfiguration, purpose: String, pace: FetchPace = .prompt
+        _ configuration: KafkaConfiguration, purpose: String, pace: FetchPace = .prompt, wake: EventFD? = nil
     ) throws(KafkaError) {
         bootstrapServers = configuration.bootstrapServers
         gate = FetchGate(pace)
@@ -50,6 +51,10 @@ package final class KafkaReader {
         }
         self.handle = handle
         rd_kafka_poll_set_consumer(handle)
+        if let wake, let queue = rd_kafka_queue_get_consumer(handle) {
+            enableWake(queue, wake)
+            rd_kafka_queue_destroy(queue)
+        }
     }
 
     deinit {

@@ -82,26 +82,42 @@ package final class RegistryFeed: RegistryClient {
             (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .end),
         ])
         var isLoaded = false
+        var fences = Fences()
         while !shared.withLock({ $0.isStopping }) {
-            reader.poll(milliseconds: 100) { take($0, parser) }
+            reader.poll(milliseconds: 100) { take($0, parser, &fences) }
             completeAndExpire()
             if !isLoaded, reader.hasReachedEnds {
                 isLoaded = true
+                // A marker is on `results` before it is on the state's topics: answers to what is sent from now on stand
+                // behind it.
+                fences.answers.pass(fences.state.highest)
                 shared.withLock { $0.isLoaded = true }
                 Log.info("registry view loaded", .count(view.read { $0.webhooks.count }))
             }
         }
     }
 
-    private func take(_ message: borrowing KafkaMessage, _ parser: JSONParser) {
+    /// A record of a superseded registry is taken in like any other, for with compaction it may be the only one of its key,
+    /// and its owner's successor writes it again. An answer of one counts for nothing: the successor gives its own.
+    private struct Fences {
+        var answers = EpochFence()
+        var state = EpochFence()
+    }
+
+    private func take(_ message: borrowing KafkaMessage, _ parser: JSONParser, _ fences: inout Fences) {
         let topic = message.topic
         do {
+            if let marker = try EpochMarker(message, parser) {
+                _ = topic == topics.results ? fences.answers.pass(marker.epoch) : fences.state.pass(marker.epoch)
+                return
+            }
             guard let value = message.value else {
                 if topic == topics.accounts { AccountID(message.key).map { view.removeAccount($0) } }
                 if topic == topics.subscriptions { WebhookID(message.key).map { view.removeWebhook($0) } }
-                sawState(message.header("command-id"))
+                sawState(message)
                 return
             }
+            if topic == topics.results, fences.answers.isSuperseded(message.epoch) { return }
             try parser.parse(value) { json in
                 switch topic {
                 case topics.accounts: view.put(try Account(json: json))
@@ -111,7 +127,7 @@ package final class RegistryFeed: RegistryClient {
                     shared.withLock { $0.pending[result.command]?.result = result }
                 }
             }
-            if topic != topics.results { sawState(message.header("command-id")) }
+            if topic != topics.results { sawState(message) }
         } catch {
             Log.error(
                 "registry record cannot be read and is passed over", .topic(topic), .offset(message.offset),
@@ -119,8 +135,11 @@ package final class RegistryFeed: RegistryClient {
         }
     }
 
-    private func sawState(_ command: String?) {
-        guard let id = command.flatMap({ CommandID($0) }) else { return }
+    /// The last record of a command shows it whole.
+    private func sawState(_ message: borrowing KafkaMessage) {
+        guard shared.withLock({ !$0.pending.isEmpty }),
+            let id = message.header("command-id").flatMap({ CommandID($0) }), message.header("continued") == nil
+        else { return }
         shared.withLock { $0.pending[id]?.sawState = true }
     }
 

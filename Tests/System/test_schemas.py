@@ -287,7 +287,7 @@ def test_records_fit_the_schemas_of_their_topics(world, account):
             fits = [name for name, against in verdicts.items() if not against]
             assert len(fits) == 1, f"{topic}: fits {fits}: {record} {verdicts}"
             seen.add((topic, fits[0]))
-            if record.value is not None and topic != "dead-letters":
+            if record.value is not None and topic != "dead-letters" and fits != ["epoch-marker"]:
                 assert faults(topic, record.json) == [], record
     # Which types had to wait for the rate is left to chance.
     expected = {(topic, name) for topic in OWN_TOPICS if topic != "deferred"
@@ -313,3 +313,7 @@ def test_the_topics_are_made_as_described(world):
         for name, value in described["topicConfiguration"].items():
             text = ",".join(value) if isinstance(value, list) else str(value)
             assert actual[name].value == text, f"{resource.name}: {name}"
+        if described["topicConfiguration"]["cleanup.policy"] == ["compact"]:
+            # An hour to write again what a superseded registry has written; a day until what was erased is gone.
+            assert actual["min.compaction.lag.ms"].value == "3600000"
+            assert actual["max.compaction.lag.ms"].value == "86400000"
