@@ -31,6 +31,23 @@ extension EpochMarker {
     }
 }
 
+/// The names of the registry's topics, put together once: a load asks for each of 100,000 records.
+struct RegistryTopics: Sendable {
+    private let accounts: String
+    private let subscriptions: String
+
+    init(_ topics: Topics) {
+        accounts = topics.accounts
+        subscriptions = topics.subscriptions
+    }
+
+    /// - Parameter message: of one of the three.
+    func log(of message: borrowing KafkaMessage) -> RegistryLog {
+        let topic = message.topic
+        return topic == subscriptions ? .subscriptions : topic == accounts ? .accounts : .results
+    }
+}
+
 extension KafkaMessage {
     /// The epoch of whoever wrote the record; nil where there is none.
     var epoch: Int? { header("epoch").flatMap { Int($0) } }

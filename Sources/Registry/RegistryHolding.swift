@@ -23,7 +23,7 @@ final class RegistryHolding {
     /// What the epochs ask for, in their order; the stage takes it out once it is done.
     var due: [RegistryOwnership.Action] = []
 
-    private let topics: Topics
+    private let logs: RegistryTopics
     private let reader: KafkaReader
     private let parser = JSONParser()
 
@@ -33,9 +33,10 @@ final class RegistryHolding {
     /// - Parameter wake: signalled when there is something to read.
     init(_ configuration: KafkaConfiguration, topics: Topics, webhooksPerAccount: Int, wake: EventFD) throws(KafkaError)
     {
-        self.topics = topics
+        logs = RegistryTopics(topics)
         state = RegistryState(webhooksPerAccount: webhooksPerAccount)
-        reader = try KafkaReader(configuration, purpose: "registry", pace: .unhurried, wake: wake)
+        reader = try KafkaReader(
+            configuration, purpose: "registry", pace: .unhurried, prefetch: KafkaReader.loading, wake: wake)
         reader.assign([
             (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .beginning),
         ])
@@ -62,16 +63,8 @@ final class RegistryHolding {
         return Array(repairs)
     }
 
-    private func log(of topic: String) -> RegistryLog {
-        switch topic {
-        case topics.accounts: .accounts
-        case topics.subscriptions: .subscriptions
-        default: .results
-        }
-    }
-
     private func take(_ message: borrowing KafkaMessage, _ confirmed: (CommandID) -> Void) {
-        let log = log(of: message.topic)
+        let log = logs.log(of: message)
         do {
             if let marker = try EpochMarker(message, parser) {
                 if let action = ownership.saw(marker, on: log) { due.append(action) }

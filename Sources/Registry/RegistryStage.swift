@@ -108,7 +108,7 @@ package final class RegistryStage: StageHandler {
     /// Reads what has come on the registry's topics and does what the epochs ask for.
     /// - Returns: whether commands may be applied and written.
     private func hold(_ holding: RegistryHolding, _ loop: StageLoop) -> Bool {
-        for action in holding.due {
+        while let action = holding.due.first {
             switch action {
             case .claim(let marker):
                 // Not while others may have been given the partition without this member having heard of it.
@@ -118,6 +118,7 @@ package final class RegistryStage: StageHandler {
                 mark(accounts, marker)
                 mark(subscriptions, marker)
             case .begin:
+                FreeMemory.giveBack()
                 Log.info(
                     "registry taken over", .count(holding.state.webhooks.count), .epoch(holding.ownership.epoch))
             case .stop:
@@ -128,8 +129,8 @@ package final class RegistryStage: StageHandler {
                 loop.subscribe(to: [topics.commands])
                 return false
             }
+            holding.due.removeFirst()
         }
-        holding.due = []
         return holding.isOwning
     }
 
@@ -168,7 +169,7 @@ package final class RegistryStage: StageHandler {
     // MARK: Commands
 
     package func budget(for partition: StagePartition) -> Int {
-        guard wave == nil, let holding, holding.isOwning, holding.due.isEmpty else { return 0 }
+        guard wave == nil, let holding, holding.isOwning, holding.due.isEmpty, holding.repairs.isEmpty else { return 0 }
         // What waits for its answer to be read back holds the offset, not the next wave.
         return max(0, Self.commandsPerWave - queue.count)
     }
@@ -241,12 +242,13 @@ package final class RegistryStage: StageHandler {
             current.step = next
             write(current, holding, loop)
             wave = next == .answer ? nil : current
-        } else if !holding.repairs.isEmpty {
-            repair(holding)
         } else if !queue.isEmpty {
             let current = Wave(jobs: takeJobs(), step: .announce)
             write(current, holding, loop)
             wave = current
+        } else if !holding.repairs.isEmpty {
+            // With nothing applied that is not written: what a repair shows must not be ahead of its command's own record.
+            repair(holding)
         } else {
             if owned.allSatisfy({ $0.kafka.hasReachedEnd }) { noteCaughtUp() }
             return read > 0 ? now : nil

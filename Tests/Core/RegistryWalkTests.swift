@@ -140,21 +140,25 @@ private struct Owner {
     }
 }
 
-/// A process with a view: what its client has been told.
+/// A process with a view: what its client has been told, by an answer or by the state itself, whichever comes first.
 private struct Client {
-    var fence = EpochFence()
-    var read = 0
+    var fences: [RegistryLog: EpochFence] = [.results: EpochFence(), .subscriptions: EpochFence()]
+    var read: [RegistryLog: Int] = [.results: 0, .subscriptions: 0]
     var told: [CommandID: Answer] = [:]
 
-    mutating func readOne(_ logs: Logs) {
-        guard let records = logs.records[.results], read < records.count else { return }
-        defer { read += 1 }
-        switch records[read] {
-        case .marker(let marker): fence.pass(marker.epoch)
-        case .answer(let id, let answer, let epoch):
-            if !fence.isSuperseded(epoch), told[id] == nil { told[id] = answer }
+    mutating func readOne(_ log: RegistryLog, _ logs: Logs) {
+        guard let records = logs.records[log], let place = read[log], place < records.count else { return }
+        read[log] = place + 1
+        switch records[place] {
+        case .marker(let marker): fences[log]?.pass(marker.epoch)
+        case .answer(let id, let answer, let epoch): tell(id, answer, epoch, log)
+        case .state(_, _, let id?, let epoch): tell(id, .applied, epoch, log)
         case .state: break
         }
+    }
+
+    private mutating func tell(_ id: CommandID, _ answer: Answer, _ epoch: Int, _ log: RegistryLog) {
+        if fences[log]?.isSuperseded(epoch) == false, told[id] == nil { told[id] = answer }
     }
 }
 
@@ -211,7 +215,7 @@ private struct Client {
                     Command(id: id, account: account, at: start, notAfter: nil, change: change(&dice)))
             case 5...12: owners[index].work(logs)
             case 13...20: owners[index].land(&logs)
-            case 21...24: client.readOne(logs)
+            case 21...24: client.readOne(dice.roll(2) == 0 ? .results : .subscriptions, logs)
             default: owners[index].readOne(RegistryLog.allCases[dice.roll(3)], &logs)
             }
             if step % 100 == 0 { #expect(truth(logs).count <= 10, "an eleventh webhook in walk \(seed)") }
@@ -225,7 +229,7 @@ private struct Client {
             for log in RegistryLog.allCases { owners[chosen].readOne(log, &logs) }
             owners[chosen].work(logs)
             owners[chosen].land(&logs)
-            client.readOne(logs)
+            for log in [RegistryLog.results, .subscriptions] { client.readOne(log, logs) }
         }
         let owner = owners[chosen]
         #expect(owner.ownership.phase == .owning && owner.position == logs.commands.count && owner.repairs.isEmpty)

@@ -263,7 +263,7 @@ def produce_everything(world, account):
     until(lambda: account.webhook(bad["id"])["isActive"] is False, 30, "the failing webhook disabled")
     world.wait_records("emails", lambda record: record.json["template"] == "webhook-disabled")
     assert account.call("PATCH", f"/v1/webhooks/{bad['id']}", {"isActive": True}).status_code == 200
-    world.wait_records("results", lambda record: record.json["commandId"] == order["id"])
+    world.wait_records("results", lambda record: record.json.get("commandId") == order["id"])
     erased = world.account()
     assert world.bridges[0].command("accounts", "delete", arguments=["--account", erased.id]).returncode == 0
     got = until(lambda: len(got := {json.loads(delivery.body)["type"]: delivery.body
@@ -298,7 +298,8 @@ def test_records_fit_the_schemas_of_their_topics(world, account):
     assert {attempt["status"] for attempt in attempts} == {"delivered", "failed"}
     assert {(attempt["eventType"], attempt["purpose"]) for attempt in attempts} == {
         (event_type, "test" if event_type == "webhook.test" else "delivery") for event_type in DOCUMENTED}
-    assert {record.json["status"] for record in world.dump("results")} == {"applied", "refused"}
+    assert {record.json["status"] for record in world.dump("results") if record.key != b"epoch"} == {
+        "applied", "refused"}
 
 
 def test_the_topics_are_made_as_described(world):
