@@ -14,8 +14,9 @@ struct WebhookHandlers: Sendable {
     let fields: WebhookFields
     let webhooksPerAccount: Int
 
-    /// The client gives up at 5 s; the registry must not apply a command it can no longer answer in time.
-    static let commandMilliseconds: Int64 = 4500
+    /// The client gives up at 5 s; the registry must not apply a command it can no longer answer in time, also where its
+    /// clock is behind by what `CommandAge` takes for agreement.
+    static let commandMilliseconds: Int64 = 5000 - CommandAge.skewMilliseconds
 
     // MARK: Reading
 

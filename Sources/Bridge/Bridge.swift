@@ -116,6 +116,9 @@ package final class Bridge: Sendable {
         guard !isStopping else { return }
         let sendsCommands = !configuration.roles.isDisjoint(with: Self.rolesWithCommands)
         do { try feed.start(kafka, sendsCommands: sendsCommands) } catch { throw .kafka(error) }
+        // The one stage that looks nothing up in the view: it joins its group and reads its state meanwhile.
+        let registry = configuration.roles.contains(.registry) ? makeStage(.registry) : nil
+        state.withLock { $0.stages = [registry].compactMap(\.self) }
         while !feed.isLoaded, !isStopping { pause(milliseconds: 5) }
         guard !isStopping else { return }
         if configuration.roles.contains(.api), let secrets = configuration.secrets {
@@ -127,7 +130,8 @@ package final class Bridge: Sendable {
             let room = try EngineRoom(settings: settings, ownListeners: front.listeners)
             state.withLock { $0.engineRoom = room }
         }
-        let stages = configuration.roles.sorted { $0.rawValue < $1.rawValue }.compactMap(makeStage)
+        let others = configuration.roles.subtracting([.registry]).sorted { $0.rawValue < $1.rawValue }
+        let stages = [registry].compactMap(\.self) + others.compactMap(makeStage)
         state.withLock { $0.stages = stages }
         if configuration.roles.contains(.deliver) {
             let replays = ReplayOffice(

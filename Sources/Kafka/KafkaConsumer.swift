@@ -14,9 +14,12 @@ package final class KafkaPartition {
     package fileprivate(set) var hasReachedEnd = false
     /// Where its log ended when ``KafkaConsumer/askLogEnds(of:milliseconds:)`` asked last.
     fileprivate var askedEnd: Int64 = -1
+    /// Records between the committed offset and the log's start, at the assignment.
+    package let lost: Int64
     fileprivate let queue: OpaquePointer
 
-    fileprivate init(topic: String, number: Int32, assignment: UInt32, queue: OpaquePointer) {
+    fileprivate init(topic: String, number: Int32, assignment: UInt32, lost: Int64, queue: OpaquePointer) {
+        self.lost = lost
         self.topic = topic
         self.number = number
         self.assignment = assignment
@@ -175,7 +178,7 @@ package final class KafkaConsumer {
             events.append(.revoking(lost: lost))
             return
         }
-        if case .age(let milliseconds) = start { setStartingOffsets(list, age: milliseconds) }
+        let lost = setStartingOffsets(list)
         partitions = (0..<Int(list.pointee.cnt)).compactMap { index in
             let entry = list.pointee.elems[index]
             guard let queue = rd_kafka_queue_get_partition(handle, entry.topic, entry.partition) else { return nil }
@@ -183,7 +186,8 @@ package final class KafkaConsumer {
             enableWake(queue, wake)
             assignments += 1
             return KafkaPartition(
-                topic: String(cString: entry.topic), number: entry.partition, assignment: assignments, queue: queue)
+                topic: String(cString: entry.topic), number: entry.partition, assignment: assignments,
+                lost: lost[index], queue: queue)
         }
         rd_kafka_assign(handle, list)
         wake.signal()
@@ -286,13 +290,22 @@ package final class KafkaConsumer {
         rd_kafka_consumer_close(handle)
     }
 
-    private func setStartingOffsets(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>, age: Int64) {
-        guard rd_kafka_committed(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR else { return }
-        for index in 0..<Int(list.pointee.cnt) where list.pointee.elems[index].offset < 0 {
+    /// Sets where to begin: at what was committed, else by ``start``.
+    /// - Returns: for each partition the records that are lost.
+    private func setStartingOffsets(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> [Int64] {
+        let count = Int(list.pointee.cnt)
+        let nothing = [Int64](repeating: 0, count: count)
+        guard count > 0, rd_kafka_committed(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR else { return nothing }
+        let starts = logStarts(handle, list)
+        return (0..<count).map { index in
             let entry = list.pointee.elems[index]
             // An error is not "nothing was committed": the client asks again itself when it begins to fetch.
-            guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
-            list.pointee.elems[index].offset = startingOffset(handle, entry.topic, entry.partition, age: age)
+            guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else { return 0 }
+            if entry.offset < 0, case .age(let milliseconds) = start {
+                list.pointee.elems[index].offset = startingOffset(
+                    handle, entry.topic, entry.partition, age: milliseconds)
+            }
+            return lostRecords(committed: entry.offset, logStart: starts[index])
         }
     }
 

@@ -1,7 +1,7 @@
 // Reads whole topics without a group: the views, the registry's state, the log store. Every process that has one reads
 // every record.
 internal import CRdKafka
-internal import Runtime
+package import Runtime
 
 /// One owner thread, which may block in ``poll(milliseconds:_:)``.
 package final class KafkaReader {
@@ -21,8 +21,16 @@ package final class KafkaReader {
     private var partitionCount = 0
     private var lastComplaint: UInt64 = 0
 
+    /// For what is read from its beginning while everybody waits. Once more than this is fetched and not read, the client looks
+    /// again only after a second: with the usual 4 MiB that second would be spent every few thousand records.
+    package static let loading = 65_536
+
+    /// - Parameters:
+    ///   - prefetch: how much may be fetched and not read yet, KiB.
+    ///   - wake: signalled when there is something to read, for an owner that waits elsewhere.
     package init(
-        _ configuration: KafkaConfiguration, purpose: String, pace: FetchPace = .prompt
+        _ configuration: KafkaConfiguration, purpose: String, pace: FetchPace = .prompt, prefetch: Int = 4096,
+        wake: EventFD? = nil
     ) throws(KafkaError) {
         bootstrapServers = configuration.bootstrapServers
         gate = FetchGate(pace)
@@ -30,7 +38,7 @@ package final class KafkaReader {
             defaults: [
                 "fetch.wait.max.ms": "100",
                 "socket.nagle.disable": "true",
-                "queued.max.messages.kbytes": "4096",
+                "queued.max.messages.kbytes": String(prefetch),
                 "topic.metadata.refresh.interval.ms": "60000",
             ],
             fixed: [
@@ -50,6 +58,10 @@ package final class KafkaReader {
         }
         self.handle = handle
         rd_kafka_poll_set_consumer(handle)
+        if let wake, let queue = rd_kafka_queue_get_consumer(handle) {
+            enableWake(queue, wake)
+            rd_kafka_queue_destroy(queue)
+        }
     }
 
     deinit {

@@ -237,6 +237,7 @@ package final class StageLoop {
                 partitions = assigned.map(StagePartition.init)
                 firstAssignment = partitions.first?.assignment ?? 0
                 Log.info("partitions assigned", .role(status.role), .count(partitions.count))
+                for partition in assigned where partition.lost > 0 { noteLoss(partition) }
                 handler.assigned(partitions, self)
                 status.assigned(partitions.count)
             case .revoking(let lost):
@@ -251,6 +252,14 @@ package final class StageLoop {
                 consumer.finishRevoke()
             }
         }
+    }
+
+    private func noteLoss(_ partition: KafkaPartition) {
+        status.lost(partition.lost)
+        Log.error(
+            "records were deleted before they were read", .role(status.role), .topic(partition.topic),
+            .partition(partition.number), .count(partition.lost),
+            .fix("keep the topic longer (retention.ms) than this role is ever stopped or behind"))
     }
 
     private func clearPartitions(wereLost: Bool) {

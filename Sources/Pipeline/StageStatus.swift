@@ -8,9 +8,12 @@ package final class StageStatus: Sendable {
     private let figures = Guarded(StageFigures())
     private let said = Guarded<[String]>([])
     private let metrics: MetricsCollection
+    private let lost: Counter
 
     package init(role: String) {
         self.role = role
+        lost = Metrics.counter(
+            "records_lost_total", "Records deleted from a topic before this role had read them.", ["role": role])
         metrics = StageFigures.collect(figures, role: role)
     }
 
@@ -34,6 +37,8 @@ package final class StageStatus: Sendable {
             $0.partitions = partitions
         }
     }
+
+    func lost(_ records: Int64) { lost.add(Int(records)) }
 
     func turned(at now: UInt64, records: Int) {
         flags.withLock {

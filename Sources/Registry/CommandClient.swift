@@ -45,10 +45,13 @@ package final class CommandClient {
     package func awaitAnswer(to command: CommandID, milliseconds: Int) -> CommandOutcome {
         let deadline = Clock.monotonic() + UInt64(milliseconds) * 1_000_000
         var outcome: CommandOutcome?
+        var fence = EpochFence()
         while outcome == nil, Clock.monotonic() < deadline {
             reader.poll(milliseconds: 50) { message in
-                guard let value = message.value, let result = try? parser.parse(value, { try CommandResult(json: $0) }),
-                    result.command == command
+                if let marker = try? EpochMarker(message, parser) { fence.pass(marker.epoch) }
+                // An answer of a superseded registry counts for nothing: its successor gives its own.
+                guard !fence.isSuperseded(message.epoch), let value = message.value,
+                    let result = try? parser.parse(value, { try CommandResult(json: $0) }), result.command == command
                 else { return }
                 switch result.answer {
                 case .applied: outcome = .applied

@@ -9,6 +9,7 @@ internal import Runtime
 package final class RegistryFeed: RegistryClient {
     private let view: RegistryView
     private let topics: Topics
+    private let logs: RegistryTopics
     private let outbox: Inbox<Command>
     private let shared = Guarded(Shared())
     private let threads = Guarded<[OwnedThread]>([])
@@ -30,10 +31,12 @@ package final class RegistryFeed: RegistryClient {
 
         /// The outcome, once everything it depends on was seen.
         var outcome: CommandOutcome? {
+            // Whoever takes the registry over has read it too: with or without an answer it is done.
+            if sawState { return .applied }
             guard let result else { return nil }
             switch result.answer {
             case .refused(let refusal): return .refused(refusal)
-            case .applied: return !result.wroteState || sawState ? .applied : nil
+            case .applied: return result.wroteState ? nil : .applied
             }
         }
     }
@@ -41,6 +44,7 @@ package final class RegistryFeed: RegistryClient {
     package init(view: RegistryView, topics: Topics) {
         self.view = view
         self.topics = topics
+        logs = RegistryTopics(topics)
         outbox = Inbox(wake: EventFD())
     }
 
@@ -76,51 +80,78 @@ package final class RegistryFeed: RegistryClient {
     // MARK: Reading thread
 
     private func read(_ configuration: KafkaConfiguration) {
-        guard let reader = try? KafkaReader(configuration, purpose: "view", pace: .unhurried) else { return }
+        guard
+            let reader = try? KafkaReader(
+                configuration, purpose: "view", pace: .unhurried, prefetch: KafkaReader.loading)
+        else { return }
         let parser = JSONParser()
         reader.assign([
             (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .end),
         ])
         var isLoaded = false
+        var fences: [RegistryLog: EpochFence] = [:]
         while !shared.withLock({ $0.isStopping }) {
-            reader.poll(milliseconds: 100) { take($0, parser) }
+            reader.poll(milliseconds: 100) { take($0, parser, &fences) }
             completeAndExpire()
             if !isLoaded, reader.hasReachedEnds {
                 isLoaded = true
+                // A marker is on `results` before it is on the state's topics: answers to what is sent from now on stand
+                // behind it.
+                fences[.results, default: EpochFence()].pass(fences.values.map(\.highest).max() ?? 0)
                 shared.withLock { $0.isLoaded = true }
+                FreeMemory.giveBack()
                 Log.info("registry view loaded", .count(view.read { $0.webhooks.count }))
             }
         }
     }
 
-    private func take(_ message: borrowing KafkaMessage, _ parser: JSONParser) {
-        let topic = message.topic
+    /// A record of a superseded registry is taken in like any other, for with compaction it may be the only one of its key,
+    /// and its owner's successor writes it again. But it confirms nothing, nor does an answer of one: the successor gives
+    /// its own.
+    private func take(
+        _ message: borrowing KafkaMessage, _ parser: JSONParser, _ fences: inout [RegistryLog: EpochFence]
+    ) {
+        let log = logs.log(of: message)
         do {
-            guard let value = message.value else {
-                if topic == topics.accounts { AccountID(message.key).map { view.removeAccount($0) } }
-                if topic == topics.subscriptions { WebhookID(message.key).map { view.removeWebhook($0) } }
-                sawState(message.header("command-id"))
+            if let marker = try EpochMarker(message, parser) {
+                fences[log, default: EpochFence()].pass(marker.epoch)
                 return
             }
-            try parser.parse(value) { json in
-                switch topic {
-                case topics.accounts: view.put(try Account(json: json))
-                case topics.subscriptions: view.put(try Webhook(json: json))
-                default:
-                    let result = try CommandResult(json: json)
-                    shared.withLock { $0.pending[result.command]?.result = result }
+            switch log {
+            case .results: try takeAnswer(message, parser, fences[log] ?? EpochFence())
+            case .accounts:
+                if let value = message.value {
+                    view.put(try parser.parse(value) { try Account(json: $0) })
+                } else {
+                    AccountID(message.key).map { view.removeAccount($0) }
                 }
+                sawState(message, fences[log] ?? EpochFence())
+            case .subscriptions:
+                if let value = message.value {
+                    view.put(try parser.parse(value) { try Webhook(json: $0) })
+                } else {
+                    WebhookID(message.key).map { view.removeWebhook($0) }
+                }
+                sawState(message, fences[log] ?? EpochFence())
             }
-            if topic != topics.results { sawState(message.header("command-id")) }
         } catch {
             Log.error(
-                "registry record cannot be read and is passed over", .topic(topic), .offset(message.offset),
+                "registry record cannot be read and is passed over", .topic(message.topic), .offset(message.offset),
                 .error("\(error)"))
         }
     }
 
-    private func sawState(_ command: String?) {
-        guard let id = command.flatMap({ CommandID($0) }) else { return }
+    private func takeAnswer(_ message: borrowing KafkaMessage, _ parser: JSONParser, _ fence: EpochFence) throws {
+        guard let value = message.value, !fence.isSuperseded(message.epoch) else { return }
+        let result = try parser.parse(value) { try CommandResult(json: $0) }
+        shared.withLock { $0.pending[result.command]?.result = result }
+    }
+
+    /// The last record of a command shows it whole.
+    private func sawState(_ message: borrowing KafkaMessage, _ fence: EpochFence) {
+        guard shared.withLock({ !$0.pending.isEmpty }), !fence.isSuperseded(message.epoch),
+            let id = message.header("command-id").flatMap({ CommandID($0) }), message.header("continued") == nil
+        else { return }
         shared.withLock { $0.pending[id]?.sawState = true }
     }
 

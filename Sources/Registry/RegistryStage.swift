@@ -1,6 +1,7 @@
 // REGISTRY: the single writer of `accounts` and `subscriptions`, on topics of one partition: one owner, one order.
-// Commands of a batch are applied one after the other; what they cause goes out in three waves, each acknowledged before
-// the next: notices and emails, then state, then answers.
+// Commands of a batch are applied one after the other; what they cause goes out in waves, each acknowledged before the next:
+// notices and emails, accounts, subscriptions, accounts that go, answers. Who else might write is kept off by epochs
+// (RegistryHolding).
 package import Core
 internal import JSON
 package import Kafka
@@ -21,34 +22,50 @@ package final class RegistryStage: StageHandler {
     private let deadLetters: DeadLetters
     private let parser = JSONParser()
 
-    private var state: RegistryState
-    /// Answers of the last day: a repeated command is answered again, not applied again.
-    private var answered: [CommandID: CommandResult] = [:]
+    /// nil while this member owns nothing, and after somebody with a higher epoch was seen.
+    private var holding: RegistryHolding?
     private var queue: [Job] = []
-    private var wave = Wave.idle
+    private var wave: Wave?
+    /// Answers on their way. A command is finished when its answer has been read back before any higher epoch: then it is
+    /// done, and whoever comes next knows it.
+    private var unconfirmed: [CommandID: [RecordReference]] = [:]
     private var owned: [StagePartition] = []
     private var isCaughtUp = false
     private let onCaughtUp: @Sendable () -> Void
+
+    private static let commandsPerWave = 200
 
     private struct Job {
         let record: RecordReference
         let account: AccountID
         let result: CommandResult
         var actions: [RegistryAction]
-
-        var isAnnounced: Bool {
-            actions.contains {
-                if case .notice = $0 { return true }
-                if case .email = $0 { return true }
-                return false
-            }
-        }
     }
 
-    private enum Wave {
-        case idle
-        case announcing([Job])
-        case writing([Job])
+    /// The order in which records go out; each step is acknowledged before the next.
+    private enum Step: Int {
+        case announce
+        case accounts
+        case subscriptions
+        case removeAccounts
+        case answer
+
+        init(of action: RegistryAction) {
+            self =
+                switch action {
+                case .notice, .email: .announce
+                case .writeAccount: .accounts
+                case .writeWebhook, .removeWebhook: .subscriptions
+                case .removeAccount: .removeAccounts
+                }
+        }
+
+        var next: Step? { Step(rawValue: rawValue + 1) }
+    }
+
+    private struct Wave {
+        let jobs: [Job]
+        var step: Step
     }
 
     /// - Parameters:
@@ -66,7 +83,6 @@ package final class RegistryStage: StageHandler {
         self.configuration = configuration
         self.webhooksPerAccount = webhooksPerAccount
         self.producer = producer
-        state = RegistryState(webhooksPerAccount: webhooksPerAccount)
         notices = producer.topic(topics.notices)
         emails = producer.topic(topics.emails)
         accounts = producer.topic(topics.accounts)
@@ -77,73 +93,97 @@ package final class RegistryStage: StageHandler {
 
     // MARK: Taking over
 
-    /// Reads state and answers to their ends before the first command is applied.
     package func assigned(_ partitions: [StagePartition], _ loop: StageLoop) {
         owned = partitions
         guard !partitions.isEmpty else { return noteCaughtUp() }
-        state = RegistryState(webhooksPerAccount: webhooksPerAccount)
-        answered = [:]
         do {
-            let reader = try KafkaReader(configuration, purpose: "registry-takeover")
-            reader.assign([
-                (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning),
-                (topics.results, 0, .beginning),
-            ])
-            while !reader.hasReachedEnds {
-                reader.poll(milliseconds: 100) { load($0) }
-                loop.isWorking()
-            }
-            Log.info("registry taken over", .count(state.webhooks.count))
+            holding = try RegistryHolding(
+                configuration, topics: topics, webhooksPerAccount: webhooksPerAccount, wake: loop.wake)
         } catch {
             // A configuration that made the group's consumer makes this reader too.
             preconditionFailure("registry reader: \(error)")
         }
     }
 
-    private func load(_ message: borrowing KafkaMessage) {
-        let topic = message.topic
-        // A kill between a state record and its answer: the command was applied, and its repetition must hear so.
-        if topic != topics.results, let id = message.header("command-id").flatMap({ CommandID($0) }),
-            answered[id] == nil
-        {
-            answered[id] = CommandResult(command: id, answer: .applied, wroteState: true)
+    /// Reads what has come on the registry's topics and does what the epochs ask for.
+    /// - Returns: whether commands may be applied and written.
+    private func hold(_ holding: RegistryHolding, _ loop: StageLoop) -> Bool {
+        while let action = holding.due.first {
+            switch action {
+            case .claim(let marker):
+                // Not while others may have been given the partition without this member having heard of it.
+                guard loop.mayStart() else { return false }
+                mark(results, marker)
+            case .mark(let marker):
+                mark(accounts, marker)
+                mark(subscriptions, marker)
+            case .begin:
+                FreeMemory.giveBack()
+                Log.info(
+                    "registry taken over", .count(holding.state.webhooks.count), .epoch(holding.ownership.epoch))
+            case .stop:
+                Log.warning(
+                    "another process has taken the registry over; giving it up", .epoch(holding.ownership.epoch))
+                revoked()
+                // Whoever is right, the group decides it anew.
+                loop.subscribe(to: [topics.commands])
+                return false
+            }
+            holding.due.removeFirst()
         }
-        do {
-            guard let value = message.value else {
-                if topic == topics.accounts { AccountID(message.key).map { state.unloadAccount($0) } }
-                if topic == topics.subscriptions { WebhookID(message.key).map { state.unloadWebhook($0) } }
-                return
+        return holding.isOwning
+    }
+
+    private func mark(_ topic: KafkaProducer.Topic, _ marker: EpochMarker) {
+        producer.produce(
+            topic, partition: 0, key: Array(EpochMarker.key.utf8), value: marker.json,
+            headers: KafkaHeaders(capacity: 1), token: 0)
+    }
+
+    /// Writes again what a superseded owner has written over.
+    private func repair(_ holding: RegistryHolding) {
+        for repair in holding.takeRepairs() {
+            let headers = KafkaHeaders(capacity: 1)
+            headers.add("epoch", String(holding.ownership.epoch))
+            var writer = JSONWriter()
+            let topic: KafkaProducer.Topic
+            let key: String
+            switch repair {
+            case .account(let id):
+                (topic, key) = (accounts, id.description)
+                holding.state.accounts[id]?.write(to: &writer)
+            case .webhook(let id):
+                (topic, key) = (subscriptions, id.description)
+                holding.state.webhooks[id]?.write(to: &writer)
             }
-            try parser.parse(value) { json in
-                switch topic {
-                case topics.accounts: state.load(try Account(json: json))
-                case topics.subscriptions: state.load(try Webhook(json: json))
-                default:
-                    let result = try CommandResult(json: json)
-                    answered[result.command] = result
-                }
+            // Nothing written: the state does not have it.
+            if writer.bytes.isEmpty {
+                producer.produce(topic, partition: 0, key: Array(key.utf8), value: nil, headers: headers, token: 0)
+            } else {
+                producer.produce(
+                    topic, partition: 0, key: Array(key.utf8), value: writer.bytes, headers: headers, token: 0)
             }
-        } catch {
-            Log.error(
-                "registry record cannot be read and is passed over", .topic(topic), .offset(message.offset),
-                .error("\(error)"))
         }
     }
 
     // MARK: Commands
 
     package func budget(for partition: StagePartition) -> Int {
-        if case .idle = wave { return 200 - queue.count }
-        return 0
+        guard wave == nil, let holding, holding.isOwning, holding.due.isEmpty, holding.repairs.isEmpty else { return 0 }
+        // What waits for its answer to be read back holds the offset, not the next wave.
+        return max(0, Self.commandsPerWave - queue.count)
     }
 
     package func handle(
         _ message: borrowing KafkaMessage, _ record: RecordReference, _: StagePartition, _ loop: StageLoop
     ) {
         guard let value = message.value else { return loop.finish(record) }
+        // Not read without (`budget`).
+        guard let holding else { return }
+        let written = message.timestamp >= 0 ? Timestamp(milliseconds: message.timestamp) : nil
         do {
             let command = try parser.parse(value) { try Command(json: $0) }
-            queue.append(apply(command, record))
+            queue.append(apply(command, written: written, record, holding))
         } catch {
             deadLetters.write(
                 message, reason: .malformedRecord, message: "not a registry command: \(error)", for: record, loop)
@@ -151,22 +191,21 @@ package final class RegistryStage: StageHandler {
         }
     }
 
-    private func apply(_ command: Command, _ record: RecordReference) -> Job {
-        if var earlier = answered[command.id] {
+    private func apply(
+        _ command: Command, written: Timestamp?, _ record: RecordReference, _ holding: RegistryHolding
+    ) -> Job {
+        if let earlier = holding.answered[command.id] {
             // Its state record went out with the first answer and will not come again: there is nothing to wait for.
-            earlier.wroteState = false
-            return Job(record: record, account: command.account, result: earlier, actions: [])
+            let result = CommandResult(command: command.id, answer: earlier, wroteState: false)
+            return Job(record: record, account: command.account, result: result, actions: [])
         }
-        let (answer, actions) = state.apply(command, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
-        let wroteState = actions.contains {
-            switch $0 {
-            case .writeAccount, .writeWebhook, .removeWebhook, .removeAccount: true
-            case .notice, .email: false
-            }
-        }
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let (answer, actions) = holding.state.apply(command, written: written, now: now)
+        let wroteState = actions.contains { Step(of: $0) != .announce }
         let result = CommandResult(command: command.id, answer: answer, wroteState: wroteState)
-        answered[command.id] = result
+        holding.remember(command.id, answer, now: now)
         if case .refused(let refusal) = answer {
+            if refusal == .tooLate { noteSkew(command, now: now) }
             Log.info(
                 "command refused", .command(command.typeName), .account(command.account.description),
                 .code(refusal.rawValue))
@@ -176,87 +215,118 @@ package final class RegistryStage: StageHandler {
         return Job(record: record, account: command.account, result: result, actions: actions)
     }
 
+    /// Clocks that disagree are the operators' to mend; everything else about a refusal its sender hears.
+    private func noteSkew(_ command: Command, now: Timestamp) {
+        let ahead = command.at.milliseconds - now.milliseconds
+        guard command.notAfter != nil, ahead > CommandAge.skewMilliseconds else { return }
+        Log.warning(
+            "a command is dated ahead of this process's clock and is refused", .command(command.typeName),
+            .milliseconds(ahead), .fix("set the clocks of all processes by NTP; they have to agree within a second"))
+    }
+
     // MARK: Waves
 
     package func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
+        guard let holding else { return nil }
+        let read = holding.read { command in
+            guard let record = unconfirmed[command]?.popLast() else { return }
+            if unconfirmed[command]?.isEmpty == true { unconfirmed[command] = nil }
+            loop.finish(record)
+        }
+        guard hold(holding, loop) else { return read > 0 ? now : nil }
         // Each wave ends when the broker has everything; this producer carries nothing else.
         guard producer.unacknowledged == 0 else { return nil }
-        switch wave {
-        case .idle:
-            guard !queue.isEmpty else {
-                if !owned.isEmpty, owned.allSatisfy({ $0.kafka.hasReachedEnd }) { noteCaughtUp() }
-                return nil
-            }
-            let jobs = queue
-            queue = []
-            for job in jobs { announce(job, loop) }
-            wave = .announcing(jobs)
-        case .announcing(let jobs):
-            if jobs.contains(where: \.isAnnounced) { CrashPoint.disableAnnounced.pass() }
-            for job in jobs { write(job, loop) }
-            wave = .writing(jobs)
-        case .writing(let jobs):
-            CrashPoint.stateWritten.pass()
-            for job in jobs {
-                loop.produce(
-                    results, partition: 0, key: Array(job.account.description.utf8), value: job.result.json,
-                    headers: KafkaHeaders(capacity: 1), for: job.record)
-                loop.finish(job.record)
-            }
-            wave = .idle
+        if var current = wave {
+            passCrashPoint(current)
+            guard let next = current.step.next else { return nil }
+            current.step = next
+            write(current, holding, loop)
+            wave = next == .answer ? nil : current
+        } else if !queue.isEmpty {
+            let current = Wave(jobs: takeJobs(), step: .announce)
+            write(current, holding, loop)
+            wave = current
+        } else if !holding.repairs.isEmpty {
+            // With nothing applied that is not written: what a repair shows must not be ahead of its command's own record.
+            repair(holding)
+        } else {
+            if owned.allSatisfy({ $0.kafka.hasReachedEnd }) { noteCaughtUp() }
+            return read > 0 ? now : nil
         }
-        // An empty wave has nothing to wait for.
-        return producer.unacknowledged == 0 ? now : nil
+        // An empty step has nothing to wait for.
+        return producer.unacknowledged == 0 || read > 0 ? now : nil
     }
 
-    private func announce(_ job: Job, _ loop: StageLoop) {
-        for action in job.actions {
-            switch action {
-            case .notice(let notice):
-                send(notices, notice.webhook.description, notice.json, job, loop)
-                Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(notice.webhook.description))
-            case .email(let account, let order):
-                send(emails, account.description, order.json(account: account, api: apiURL), job, loop)
-                Log.info("webhook mail", .name(order.template.rawValue), .webhook(order.webhook.description))
-            case .writeAccount, .writeWebhook, .removeWebhook, .removeAccount: break
-            }
-        }
+    private func passCrashPoint(_ wave: Wave) {
+        let isAnnounced = wave.jobs.contains { $0.actions.contains { Step(of: $0) == .announce } }
+        if wave.step == .announce, isAnnounced { CrashPoint.disableAnnounced.pass() }
+        if wave.step == .removeAccounts { CrashPoint.stateWritten.pass() }
     }
 
-    private func write(_ job: Job, _ loop: StageLoop) {
-        for action in job.actions {
-            switch action {
-            case .notice, .email: break
-            case .writeAccount(let account):
-                var writer = JSONWriter()
-                account.write(to: &writer)
-                send(accounts, account.id.description, writer.bytes, job, loop)
-            case .writeWebhook(let webhook):
-                var writer = JSONWriter()
-                webhook.write(to: &writer)
-                send(subscriptions, webhook.id.description, writer.bytes, job, loop)
-            case .removeWebhook(let id): remove(subscriptions, id.description, job, loop)
-            case .removeAccount(let id): remove(accounts, id.description, job, loop)
+    /// An account that goes ends a wave, so that what comes after it in the queue is written after it too.
+    private func takeJobs() -> [Job] {
+        let end =
+            queue.firstIndex { $0.actions.contains { Step(of: $0) == .removeAccounts } }.map { $0 + 1 } ?? queue.count
+        defer { queue.removeFirst(end) }
+        return Array(queue[..<end])
+    }
+
+    private func write(_ wave: Wave, _ holding: RegistryHolding, _ loop: StageLoop) {
+        for job in wave.jobs {
+            guard wave.step != .answer else {
+                answer(job, holding, loop)
+                continue
+            }
+            let last = job.actions.lastIndex { Step(of: $0) != .announce }
+            for (index, action) in job.actions.enumerated() where Step(of: action) == wave.step {
+                let headers = KafkaHeaders(capacity: 3)
+                headers.add("command-id", job.result.command.description)
+                if wave.step != .announce {
+                    headers.add("epoch", String(holding.ownership.epoch))
+                    if index != last { headers.add("continued", "true") }
+                }
+                write(action, headers, job, loop)
             }
         }
     }
 
-    private func send(
-        _ topic: KafkaProducer.Topic, _ key: String, _ value: [UInt8], _ job: Job, _ loop: StageLoop
+    private func write(
+        _ action: RegistryAction, _ headers: consuming KafkaHeaders, _ job: Job, _ loop: StageLoop
     ) {
-        loop.produce(
-            topic, partition: 0, key: Array(key.utf8), value: value, headers: commandHeader(job), for: job.record)
+        var writer = JSONWriter()
+        let topic: KafkaProducer.Topic
+        let key: String
+        var value: [UInt8]?
+        switch action {
+        case .notice(let notice):
+            (topic, key, value) = (notices, notice.webhook.description, notice.json)
+            Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(key))
+        case .email(let account, let order):
+            (topic, key, value) = (emails, account.description, order.json(account: account, api: apiURL))
+            Log.info("webhook mail", .name(order.template.rawValue), .webhook(order.webhook.description))
+        case .writeAccount(let account):
+            account.write(to: &writer)
+            (topic, key, value) = (accounts, account.id.description, writer.bytes)
+        case .writeWebhook(let webhook):
+            webhook.write(to: &writer)
+            (topic, key, value) = (subscriptions, webhook.id.description, writer.bytes)
+        case .removeWebhook(let id): (topic, key) = (subscriptions, id.description)
+        case .removeAccount(let id): (topic, key) = (accounts, id.description)
+        }
+        if let value {
+            loop.produce(topic, partition: 0, key: Array(key.utf8), value: value, headers: headers, for: job.record)
+        } else {
+            loop.produce(topic, partition: 0, key: Array(key.utf8), value: nil, headers: headers, for: job.record)
+        }
     }
 
-    private func remove(_ topic: KafkaProducer.Topic, _ key: String, _ job: Job, _ loop: StageLoop) {
-        loop.produce(
-            topic, partition: 0, key: Array(key.utf8), value: nil, headers: commandHeader(job), for: job.record)
-    }
-
-    private func commandHeader(_ job: Job) -> KafkaHeaders {
+    private func answer(_ job: Job, _ holding: RegistryHolding, _ loop: StageLoop) {
         let headers = KafkaHeaders(capacity: 1)
-        headers.add("command-id", job.result.command.description)
-        return headers
+        headers.add("epoch", String(holding.ownership.epoch))
+        unconfirmed[job.result.command, default: []].append(job.record)
+        loop.produce(
+            results, partition: 0, key: Array(job.account.description.utf8), value: job.result.json, headers: headers,
+            for: job.record)
     }
 
     private func noteCaughtUp() {
@@ -269,14 +339,13 @@ package final class RegistryStage: StageHandler {
 
     package func drain(_: StageLoop) {}
 
-    package var isDrained: Bool {
-        if case .idle = wave { return queue.isEmpty }
-        return false
-    }
+    package var isDrained: Bool { wave == nil && queue.isEmpty && unconfirmed.isEmpty }
 
     package func revoked() {
         owned = []
+        holding = nil
         queue = []
-        wave = .idle
+        wave = nil
+        unconfirmed = [:]
     }
 }

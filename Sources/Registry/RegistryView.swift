@@ -13,7 +13,7 @@ package final class RegistryView: Sendable {
     /// The view's tables; reached through ``RegistryView/read(_:)``.
     package struct State: Sendable {
         package fileprivate(set) var accounts: [AccountID: Account] = [:]
-        package fileprivate(set) var webhooks: [WebhookID: Webhook] = [:]
+        package fileprivate(set) var webhooks = WebhookTable()
         private var owned: [AccountID: Set<WebhookID>] = [:]
         private var keys: [String: (account: AccountID, key: APIKey)] = [:]
         package private(set) var routes = RoutingTable()

@@ -47,6 +47,7 @@ package enum Log {
         package static func offset(_ value: some BinaryInteger) -> Field { integer("offset", value) }
         package static func count(_ value: some BinaryInteger) -> Field { integer("count", value) }
         package static func bytes(_ value: some BinaryInteger) -> Field { integer("bytes", value) }
+        package static func epoch(_ value: some BinaryInteger) -> Field { integer("epoch", value) }
         package static func milliseconds(_ value: some BinaryInteger) -> Field { integer("milliseconds", value) }
         package static func webhook(_ value: String) -> Field { text("webhook", value) }
         package static func account(_ value: String) -> Field { text("account", value) }

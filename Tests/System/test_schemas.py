@@ -263,7 +263,7 @@ def produce_everything(world, account):
     until(lambda: account.webhook(bad["id"])["isActive"] is False, 30, "the failing webhook disabled")
     world.wait_records("emails", lambda record: record.json["template"] == "webhook-disabled")
     assert account.call("PATCH", f"/v1/webhooks/{bad['id']}", {"isActive": True}).status_code == 200
-    world.wait_records("results", lambda record: record.json["commandId"] == order["id"])
+    world.wait_records("results", lambda record: record.json.get("commandId") == order["id"])
     erased = world.account()
     assert world.bridges[0].command("accounts", "delete", arguments=["--account", erased.id]).returncode == 0
     got = until(lambda: len(got := {json.loads(delivery.body)["type"]: delivery.body
@@ -287,7 +287,7 @@ def test_records_fit_the_schemas_of_their_topics(world, account):
             fits = [name for name, against in verdicts.items() if not against]
             assert len(fits) == 1, f"{topic}: fits {fits}: {record} {verdicts}"
             seen.add((topic, fits[0]))
-            if record.value is not None and topic != "dead-letters":
+            if record.value is not None and topic != "dead-letters" and fits != ["epoch-marker"]:
                 assert faults(topic, record.json) == [], record
     # Which types had to wait for the rate is left to chance.
     expected = {(topic, name) for topic in OWN_TOPICS if topic != "deferred"
@@ -298,7 +298,8 @@ def test_records_fit_the_schemas_of_their_topics(world, account):
     assert {attempt["status"] for attempt in attempts} == {"delivered", "failed"}
     assert {(attempt["eventType"], attempt["purpose"]) for attempt in attempts} == {
         (event_type, "test" if event_type == "webhook.test" else "delivery") for event_type in DOCUMENTED}
-    assert {record.json["status"] for record in world.dump("results")} == {"applied", "refused"}
+    assert {record.json["status"] for record in world.dump("results") if record.key != b"epoch"} == {
+        "applied", "refused"}
 
 
 def test_the_topics_are_made_as_described(world):
@@ -313,3 +314,7 @@ def test_the_topics_are_made_as_described(world):
         for name, value in described["topicConfiguration"].items():
             text = ",".join(value) if isinstance(value, list) else str(value)
             assert actual[name].value == text, f"{resource.name}: {name}"
+        if described["topicConfiguration"]["cleanup.policy"] == ["compact"]:
+            # An hour to write again what a superseded registry has written; a day until what was erased is gone.
+            assert actual["min.compaction.lag.ms"].value == "3600000"
+            assert actual["max.compaction.lag.ms"].value == "86400000"

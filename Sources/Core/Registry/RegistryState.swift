@@ -48,7 +48,7 @@ package struct EmailOrder: Equatable, Sendable {
 
 package struct RegistryState: Sendable {
     package private(set) var accounts: [AccountID: Account] = [:]
-    package private(set) var webhooks: [WebhookID: Webhook] = [:]
+    package private(set) var webhooks = WebhookTable()
     private var owned: [AccountID: Set<WebhookID>] = [:]
     private let webhooksPerAccount: Int
 
@@ -77,10 +77,15 @@ package struct RegistryState: Sendable {
     // MARK: Commands
 
     /// Judges a command and changes the state.
-    /// - Parameter now: the registry's clock, for `notAfter` only.
+    /// - Parameters:
+    ///   - written: the command record's timestamp, for ``CommandAge`` only; nil where it has none.
+    ///   - now: the registry's clock, for ``CommandAge`` only.
     /// - Returns: the answer and the records to write before it is given.
-    package mutating func apply(_ command: Command, now: Timestamp) -> (answer: Answer, actions: [RegistryAction]) {
-        if let notAfter = command.notAfter, now > notAfter { return (.refused(.tooLate), []) }
+    package mutating func apply(
+        _ command: Command, written: Timestamp? = nil, now: Timestamp
+    ) -> (answer: Answer, actions: [RegistryAction]) {
+        let age = CommandAge.judge(at: command.at, notAfter: command.notAfter, written: written, now: now)
+        guard age == .inTime else { return (.refused(.tooLate), []) }
         switch command.change {
         case .createAccount(let account): return create(account)
         case .deleteAccount: return deleteAccount(command.account)
