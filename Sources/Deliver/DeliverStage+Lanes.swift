@@ -69,7 +69,7 @@ extension DeliverStage {
 
     private func park(_ item: Lane.Item, _ loop: StageLoop) {
         let held = slots.remove(item.slot)
-        output.park(held, loop)
+        output.park(held.delivery, shard: held.lane.shard, held.record, loop)
         loop.finish(held.record)
         counters.parked.add()
     }

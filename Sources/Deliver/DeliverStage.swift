@@ -122,7 +122,7 @@ package final class DeliverStage: StageHandler {
         refresh(lane, now, loop)
         if lane.isAhead(delivery) {
             lane.awaitView(for: delivery, now: now)
-        } else if !isFit(delivery, lane, record, now, loop) {
+        } else if !isFit(delivery, lane, record, since: now, now, loop) {
             return
         }
         let kind: Lane.Item.Kind =
@@ -200,7 +200,7 @@ package final class DeliverStage: StageHandler {
             let held = slots[item.slot]
             if !isOver, lane.isAhead(held.delivery) || lane.wait(now: now) == .view {
                 kept.append(item)
-            } else if isFit(held.delivery, lane, held.record, now, loop) {
+            } else if isFit(held.delivery, lane, held.record, since: item.since, now, loop) {
                 kept.append(item)
             } else {
                 slots.remove(item.slot)
@@ -210,10 +210,18 @@ package final class DeliverStage: StageHandler {
     }
 
     /// Whether a record may be sent by what the view says; one that may not is settled here.
+    /// - Parameter since: when the record was read, monotonic nanoseconds.
     private func isFit(
-        _ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, _ now: UInt64, _ loop: StageLoop
+        _ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, since: UInt64, _ now: UInt64,
+        _ loop: StageLoop
     ) -> Bool {
         switch target(of: delivery, lane) {
+        case .unknown where view.confirmedAt <= since:
+            // Nobody knows yet whether it was deleted or is so new that this process has not heard of it.
+            output.park(delivery, shard: lane.shard, record, loop)
+            loop.finish(record)
+            counters.parked.add()
+            return false
         case .deleted, .unknown:
             drop(delivery, record, loop)
             return false

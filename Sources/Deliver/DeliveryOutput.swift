@@ -147,14 +147,14 @@ struct DeliveryOutput {
     }
 
     /// An open circuit holds the record back: it goes round through `retries`, its attempts as they are.
-    func park(_ held: HeldRecord, _ loop: StageLoop) {
+    func park(_ delivery: Delivery, shard: Int32, _ record: RecordReference, _ loop: StageLoop) {
         let (tier, due) = schedule.park(
-            parks: held.delivery.parks, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
-        var parked = held.delivery
+            parks: delivery.parks, now: Timestamp(milliseconds: Clock.wallMilliseconds()))
+        var parked = delivery
         parked.parks += 1
         parked.dueAt = due
         parked.deferredAt = nil
-        produce(parked, tier, shard: held.lane.shard, held.record, loop)
+        produce(parked, tier, shard: shard, record, loop)
     }
 
     /// Moves a record that has to wait out of the way; the time of the first move stays with it.

@@ -79,6 +79,9 @@ package final class RegistryFeed: RegistryClient {
 
     // MARK: Reading thread
 
+    /// How often the view is held against the end of its topic.
+    private static let confirmationNanoseconds: UInt64 = 10_000_000_000
+
     private func read(_ configuration: KafkaConfiguration) {
         guard
             let reader = try? KafkaReader(
@@ -90,9 +93,20 @@ package final class RegistryFeed: RegistryClient {
         ])
         var isLoaded = false
         var fences: [RegistryLog: EpochFence] = [:]
+        var nextSubscription: Int64 = 0
+        var nextConfirmation: UInt64 = 0
         while !shared.withLock({ $0.isStopping }) {
-            reader.poll(milliseconds: 100) { take($0, parser, &fences) }
+            reader.poll(milliseconds: 100) { message in
+                take(message, parser, &fences)
+                if logs.log(of: message) == .subscriptions { nextSubscription = message.offset + 1 }
+            }
             completeAndExpire()
+            let now = Clock.monotonic()
+            if isLoaded, now >= nextConfirmation {
+                nextConfirmation = now + Self.confirmationNanoseconds
+                let kept = try? reader.offsets(of: topics.subscriptions, 0, milliseconds: 1000)
+                if let kept, kept.upperBound <= nextSubscription { view.confirm(at: now) }
+            }
             if !isLoaded, reader.hasReachedEnds {
                 isLoaded = true
                 // A marker is on `results` before it is on the state's topics: answers to what is sent from now on stand

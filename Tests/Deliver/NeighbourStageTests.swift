@@ -103,4 +103,29 @@ import Testing
         let seconds = Double(Clock.monotonic() - start) / 1e9
         #expect(seconds < 4, "it took \(seconds) s")
     }
+
+    /// A webhook the view does not have: parked while nobody can say that it was deleted, dropped once that is certain.
+    @Test func aWebhookTheViewHearsOfLateIsNotLost() throws {
+        let elsewhere = try DeliverWorld("elsewhere")
+        let world = try DeliverWorld("unknown")
+        let (late, deleted) = (elsewhere.webhook(1, shard: 0, path: "/late"), elsewhere.webhook(2, shard: 1, path: "/"))
+        let member = try world.run("unknown")
+        defer {
+            world.receiver.stop()
+            member.stop()
+        }
+        func parked() throws -> [String?] {
+            try world.dump(world.topics.retries, partitions: 16).map { $0.headers["webhook-id"] }
+        }
+        world.produce(late, 1)
+        try eventually("it is parked when patience is over") { try parked() == [late.id.description] }
+        let before = metric("dropped_total") ?? 0
+        world.produce(deleted, 1)
+        let read = Clock.monotonic() + 5_000_000_000
+        try eventually("it is dropped: the view had all there was after it was read") {
+            world.view.confirm(at: max(read, Clock.monotonic()))
+            return (metric("dropped_total") ?? 0) >= before + 1
+        }
+        #expect(try parked() == [late.id.description])
+    }
 }

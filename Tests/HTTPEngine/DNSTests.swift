@@ -42,7 +42,10 @@ import Testing
         defer { nameserver.stop() }
         let server = ScriptedServer { peer in while peer.request() != nil { peer.answer() } }
         defer { server.stop() }
-        let harness = try Harness { $0.nameservers = ["127.0.0.1:\(nameserver.port)"] }
+        let harness = try Harness {
+            $0.nameservers = ["127.0.0.1:\(nameserver.port)"]
+            $0.maximumConnectionsPerHost = 16
+        }
         let endpoint = try Harness.endpoint("http://one.example:\(server.port)/")
         harness.engine.submit(
             (0..<50).map { HTTPRequest(token: $0, affinity: 0, endpoint: endpoint, headerLines: [], body: [1]) })
