@@ -17,6 +17,8 @@ package struct DeliverSettings: Sendable {
     package var burst = 5
     package var timeoutMilliseconds = 5000
     package var allowHTTP = false
+    /// How long a delivery waits for the view to know its webhook.
+    package var viewPatienceNanoseconds: UInt64 = 30_000_000_000
     package var policy = AddressPolicy()
     package var deferredAgeMilliseconds: Int64 = 48 * 3_600_000
     /// `limits.payloadBytes`.
@@ -171,7 +173,9 @@ package final class DeliverStage: StageHandler {
         // A new owner does not know what the one before sent: the bucket was empty when the shard came.
         let bucket = TokenBucket(
             perSecond: settings.eventsPerSecond, burst: settings.burst, emptySince: intake.ownedSince)
-        let lane = WebhookLane(id: webhook, shard: intake.shard, lane: Lane(bucket: bucket))
+        let lane = WebhookLane(
+            id: webhook, shard: intake.shard, lane: Lane(bucket: bucket),
+            viewPatience: settings.viewPatienceNanoseconds)
         lanes[webhook] = lane
         return lane
     }

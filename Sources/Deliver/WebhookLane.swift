@@ -35,10 +35,11 @@ final class WebhookLane {
     private var awaited: (generation: Int, since: UInt64)?
     private var hasSeenGeneration: Int?
 
-    /// How long the view may be behind the record it has to explain.
-    static let viewPatience: UInt64 = 30_000_000_000
+    /// How long the view may be behind the record it has to explain, nanoseconds.
+    private let viewPatience: UInt64
 
-    init(id: WebhookID, shard: Int32, lane: Lane) {
+    init(id: WebhookID, shard: Int32, lane: Lane, viewPatience: UInt64 = 30_000_000_000) {
+        self.viewPatience = viewPatience
         self.id = id
         self.shard = shard
         self.lane = lane
@@ -110,7 +111,7 @@ final class WebhookLane {
         guard let awaited else { return .none }
         if case .deleted = state { return .over }
         if let generation = state.generation, generation >= awaited.generation { return .over }
-        return now >= awaited.since + Self.viewPatience ? .over : .view
+        return now >= awaited.since + viewPatience ? .over : .view
     }
 
     func stopWaiting() { awaited = nil }
