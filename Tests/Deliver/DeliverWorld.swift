@@ -62,6 +62,19 @@ final class DeliverWorld: Sendable {
         return webhook
     }
 
+    /// The webhook, its secret sealed with a key that the stage does not have.
+    func locked(_ webhook: Webhook) -> Webhook {
+        let box = SecretBox(keys: [SecretBox.Key(id: "gone", bytes: [UInt8](repeating: 9, count: 32))])
+        let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
+        var locked = webhook
+        locked.secrets = [
+            SealedSecret(
+                keyID: "gone", box: box.seal(Array(WebhookSecret.generate().utf8), context: context),
+                createdAt: webhook.createdAt)
+        ]
+        return locked
+    }
+
     /// Produces deliveries, numbered from `first`; without `flushing` only together with the next ones.
     func produce(
         _ webhook: Webhook, _ count: Int, first: Int = 0, attempt: Int = 0, purpose: Delivery.Purpose = .delivery,

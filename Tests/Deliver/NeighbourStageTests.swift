@@ -9,18 +9,6 @@ import Testing
 @testable import Deliver
 
 @Suite(.timeLimit(.minutes(2))) struct NeighbourStageTests {
-    private func locked(_ webhook: Webhook) -> Webhook {
-        let box = SecretBox(keys: [SecretBox.Key(id: "gone", bytes: [UInt8](repeating: 9, count: 32))])
-        let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
-        var locked = webhook
-        locked.secrets = [
-            SealedSecret(
-                keyID: "gone", box: box.seal(Array(WebhookSecret.generate().utf8), context: context),
-                createdAt: webhook.createdAt)
-        ]
-        return locked
-    }
-
     /// The same delivery sent again for a newer generation, as a letter retried by hand is.
     @Test func sameDeliveryOfANewerGenerationIsPosted() throws {
         let world = try DeliverWorld("again")
@@ -42,7 +30,7 @@ import Testing
         let world = try DeliverWorld("locked")
         for number in UInt32(1)...16 {
             let webhook = world.webhook(number, shard: 0, path: "/locked")
-            world.view.put(locked(webhook))
+            world.view.put(world.locked(webhook))
             world.produce(webhook, 64, topic: world.topics.deferred)
         }
         let healthy = world.webhook(99, shard: 0, path: "/healthy")
@@ -61,7 +49,7 @@ import Testing
     @Test func lockedBodiesDoNotStopTheProcess() throws {
         let world = try DeliverWorld("locked-bytes")
         let webhook = world.webhook(1, shard: 0, path: "/locked")
-        world.view.put(locked(webhook))
+        world.view.put(world.locked(webhook))
         world.produce(webhook, 12, topic: world.topics.deferred, bytes: 100_000)
         let healthy = world.webhook(99, shard: 1, path: "/healthy")
         let member = try world.run(

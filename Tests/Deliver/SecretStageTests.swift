@@ -11,26 +11,13 @@ import Testing
 @testable import Deliver
 
 @Suite(.timeLimit(.minutes(2))) struct SecretStageTests {
-    /// Sealed with a key that the stage does not have.
-    private func locked(_ webhook: Webhook) -> Webhook {
-        let box = SecretBox(keys: [SecretBox.Key(id: "gone", bytes: [UInt8](repeating: 9, count: 32))])
-        let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
-        var locked = webhook
-        locked.secrets = [
-            SealedSecret(
-                keyID: "gone", box: box.seal(Array(WebhookSecret.generate().utf8), context: context),
-                createdAt: webhook.createdAt)
-        ]
-        return locked
-    }
-
     @Test func testsAreAnsweredAndDeliveriesWaitForTheKey() throws {
         let world = try DeliverWorld("secret")
         let active = world.webhook(1, shard: 0, path: "/active")
         let inactive = world.webhook(2, shard: 0, path: "/inactive", isActive: false)
         let healthy = world.webhook(3, shard: 0, path: "/healthy")
-        world.view.put(locked(active))
-        world.view.put(locked(inactive))
+        world.view.put(world.locked(active))
+        world.view.put(world.locked(inactive))
         let turns = Guarded(0)
         let member = try world.run("secret") { stage in Watcher(stage) { _ in turns.withLock { $0 += 1 } } }
         for webhook in [active, inactive] { world.produce(webhook, 1, purpose: .test) }
@@ -77,7 +64,7 @@ import Testing
     /// The log says it once a webhook, not once for whatever changes in the registry.
     @Test func aSecretIsTriedOnceAChangeOfItsWebhook() throws {
         let world = try DeliverWorld("secret-once")
-        var webhook = locked(world.webhook(1, shard: 0, path: "/"))
+        var webhook = world.locked(world.webhook(1, shard: 0, path: "/"))
         world.view.put(webhook)
         let lane = WebhookLane(
             id: webhook.id, shard: 0, lane: Lane(bucket: TokenBucket(perSecond: 100, burst: 5, emptySince: 0)))
