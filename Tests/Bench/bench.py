@@ -152,7 +152,7 @@ class Bench:
             try:
                 holder["process"].wait(5)
             except subprocess.TimeoutExpired:
-                holder["process"].kill()
+                pass
             holder["process"].stop()
 
         return self.measured(start, stop, count)
@@ -208,7 +208,7 @@ class Bench:
         warm_and_timed = options.rate * (options.seconds + 3)
         raw = self.start_raw(warm_and_timed)
         latency["raw"] = self.latency("raw loop")
-        raw.kill()
+        raw.stop()
         # The bridge first delivers what the raw loop's run left on the topic.
         self.receiver.ask(f"reset {warm_and_timed}", "reset")
         self.bridge.run()
