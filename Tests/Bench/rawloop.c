@@ -160,6 +160,7 @@ int main(int count, char **arguments) {
     printf("{\"event\":\"posted\",\"count\":%ld}\n", done);
     rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(kafka); // commits what is stored
-    rd_kafka_destroy(kafka);
-    return 0;
+    // What was begun and not answered still holds its record, and destroying the consumer would wait for it for ever.
+    fflush(stdout);
+    _exit(0);
 }
