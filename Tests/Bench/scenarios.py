@@ -80,45 +80,73 @@ class Scenario:
         self.bench.close()
 
 
-class Isolation(Scenario):
-    """Ten endpoints share the load; in every second run the tenth hangs on each POST. Each pair of runs has a broker of its
-    own: noida-db grows slower with what it holds, for both alike, and would hide what is looked for."""
+class Paired(Scenario):
+    """Runs in pairs, one with a disturbance and one without. Each run has a broker and a bridge of its own: noida-db grows
+    slower with what it holds, and the second run of two on one broker had twice the p99 of the first, whichever it was."""
 
-    def run(self):
+    def __init__(self, options, directory, builds=False):
+        if builds:
+            super().__init__(options, directory)
+        else:
+            self.options, self.faults, self.directory, self.bench = options, [], Path(directory), None
+
+    def close(self):
+        if self.bench is not None:
+            super().close()
+
+    def single(self, name, disturbed):
+        """One run on a young broker; its figures."""
+        raise NotImplementedError
+
+    def pairs(self, disturbance, extra=lambda run: ""):
         pairs, faults = [], []
         for number in range(self.options.pairs):
-            scenario = self if number == 0 else Isolation(self.options, self.directory / str(number))
-            try:
-                pairs.append(scenario.pair(number))
-                faults += scenario.faults
-            finally:
-                if scenario is not self:
+            # Which of the two comes first changes from pair to pair.
+            runs = {}
+            for disturbed in [False, True] if number % 2 == 0 else [True, False]:
+                name = f"{number}{'d' if disturbed else 'a'}"
+                scenario = type(self)(self.options, self.directory / name, builds=True)
+                try:
+                    runs[disturbed] = scenario.single(name, disturbed)
+                finally:
+                    faults += scenario.faults
                     scenario.close()
-        self.faults = faults
-        # How much more it is, pair by pair; what is allowed is 1.2 times as much or 5 ms more.
-        ratio = statistics.median(pair["with"]["p99"] / pair["without"]["p99"] for pair in pairs)
-        more = statistics.median(pair["with"]["p99"] - pair["without"]["p99"] for pair in pairs)
-        self.check(ratio <= 1.2 or more <= 5,
-                   f"p99 of the nine with one hanging: {ratio:.2f} × the run without, {more:+.2f} ms; medians of {len(pairs)} pairs")
-        return {"scenario": "isolation", "ratio": ratio, "milliseconds": more, "pairs": pairs}
+            bench.say(f"pair {number}: p99 {runs[False]['p99']:.2f} ms{extra(runs[False])}, "
+                      f"with {disturbance} {runs[True]['p99']:.2f} ms{extra(runs[True])}")
+            pairs.append(runs)
+        self.faults += faults
+        return pairs
 
-    def pair(self, number):
+    def judge(self, pairs, key, whose, disturbance):
+        """How much more it is, pair by pair; what is allowed is 1.2 times as much or 5 ms more."""
+        ratio = statistics.median(pair[True][key] / pair[False][key] for pair in pairs)
+        more = statistics.median(pair[True][key] - pair[False][key] for pair in pairs)
+        self.check(ratio <= 1.2 or more <= 5, f"p99 of {whose} with {disturbance}: {ratio:.2f} × the run without, "
+                   f"{more:+.2f} ms; medians of {len(pairs)} pairs")
+        return {"ratio": ratio, "milliseconds": more}
+
+
+class Isolation(Paired):
+    """Ten endpoints share the load; in every second run the tenth hangs on each POST."""
+
+    def run(self):
+        pairs = self.pairs("one hanging")
+        return {"scenario": "isolation", **self.judge(pairs, "p99", "the nine", "one hanging"),
+                "pairs": [{"without": pair[False], "with": pair[True]} for pair in pairs]}
+
+    def single(self, name, disturbed):
         self.start(9)
         self.tenth = Account(self.bridge, "tenth@example.com")
-        # Which of the two comes first changes from pair to pair.
-        order = [False, True] if number % 2 == 0 else [True, False]
-        runs = {hangs: self.one(f"{number}{'h' if hangs else 'a'}", hangs) for hangs in order}
-        bench.say(f"pair {number}: p99 {runs[False]['p99']:.2f} ms, with one hanging {runs[True]['p99']:.2f} ms")
+        figures = self.one(name, disturbed)
         nine = {identifier for _, identifier in self.healthy}
         deferred = Counter(record.key.decode() for record in self.dump("deferred"))
-        self.check(not nine & set(deferred), f"none of theirs deferred; of the hanging one's {sum(deferred.values())}")
-        return {"without": runs[False], "with": runs[True]}
+        self.check(not nine & set(deferred), f"none of theirs deferred; of the tenth's {sum(deferred.values())}")
+        return figures
 
     def one(self, name, hangs):
         rate, seconds, warm_up = self.options.rate, self.options.seconds, 3
         path = f"/tenth/{name}"
         self.scripted.script(path, lambda _: Answer(200, delay=30 if hangs else 0))
-        # A new webhook each time: the backlog of the one before goes with it.
         webhook = self.tenth.register(self.scripted.url(path), "module.completed")["id"]
         count = rate * (seconds + warm_up)
         streams = [self.records(account, count // 10, name) for account, _ in self.healthy]
@@ -134,11 +162,18 @@ class Isolation(Scenario):
         return {key: answer[key] for key in ("p50", "p90", "p99", "max", "received")}
 
 
-class Replay(Scenario):
+class Replay(Paired):
     """Nine endpoints carry the load; in every second run the tenth has a disabled period replayed to it meanwhile."""
     LIVE = 20  # events per second of the tenth itself
 
     def run(self):
+        pairs = self.pairs("a replay", lambda run: f" (of the tenth's own {run['own']:.2f})")
+        return {"scenario": "replay", "events": self.options.missed,
+                **{key: self.judge(pairs, key, whose, "a replay")
+                   for key, whose in [("p99", "the nine"), ("own", "the tenth's own events")]},
+                "pairs": [{"without": pair[False], "with": pair[True]} for pair in pairs]}
+
+    def single(self, name, disturbed):
         options = self.options
         self.start(9)
         self.tenth = Account(self.bridge, "tenth@example.com")
@@ -155,22 +190,7 @@ class Replay(Scenario):
         self.switch(True)
         preview = self.ended(self.ask(dryRun=True))["counts"]["events"]
         self.check(preview == options.missed, f"the preview counts {preview} of {options.missed} events")
-        pairs = []
-        for number in range(options.pairs):
-            order = [False, True] if number % 2 == 0 else [True, False]
-            pair = {replays: self.one(f"{number}{'r' if replays else 'a'}", replays) for replays in order}
-            bench.say(f"pair {number}: p99 {pair[False]['p99']:.2f} ms, with a replay {pair[True]['p99']:.2f} ms; of the "
-                      f"tenth's own {pair[False]['own']:.2f} and {pair[True]['own']:.2f} ms")
-            pairs.append(pair)
-        result = {"scenario": "replay", "events": options.missed,
-                  "pairs": [{"without": pair[False], "with": pair[True]} for pair in pairs]}
-        for key, whose in [("p99", "the nine"), ("own", "the tenth's own events")]:
-            medians = [statistics.median(pair[replays][key] for pair in pairs) for replays in (False, True)]
-            allowed = max(1.2 * medians[0], medians[0] + 5)
-            self.check(medians[1] <= allowed, f"p99 of {whose}: {medians[1]:.2f} ms with a replay, {medians[0]:.2f} ms "
-                       f"without; {allowed:.2f} ms are allowed")
-            result[key] = {"without": medians[0], "with": medians[1]}
-        return result
+        return self.one(name, disturbed)
 
     def switch(self, is_active):
         assert self.tenth.call("PATCH", self.path, {"isActive": is_active}).status_code == 200
