@@ -20,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 256 * 1024, HISTOGRAM_STEPS = 2400, MOST_DESCRIPTORS = 8192, ANSWERS_AT_ONCE = 64 };
+enum { BUFFER_BYTES = 256 * 1024, HISTOGRAM_STEPS = 2400, MOST_DESCRIPTORS = 8192, ANSWERS_AT_ONCE = 64,
+       RECEIPTS = 65536 };
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
 
 struct connection {
@@ -31,6 +32,8 @@ static struct connection connections[MOST_DESCRIPTORS];
 
 static uint64_t received, expected, timed, warm_at, done_at;
 static uint64_t histogram[HISTOGRAM_STEPS];
+// When the last receipts were, and the most there were within any second: `busiest`, right up to RECEIPTS a second.
+static uint64_t receipts[RECEIPTS], oldest_receipt, busiest;
 
 static uint64_t now_nanoseconds(void) {
     struct timespec now;
@@ -57,10 +60,10 @@ static void report(const char *event) {
     double seconds = done_at > warm_at && warm_at > 0 ? (double)(done_at - warm_at) / 1e9 : 0;
     double counted = (double)(expected - expected / 10);
     printf("{\"event\":\"%s\",\"received\":%llu,\"timed\":%llu,\"perSecond\":%.1f,\"p50\":%.3f,\"p90\":%.3f,"
-           "\"p99\":%.3f,\"max\":%.3f,\"seconds\":%.3f}\n",
+           "\"p99\":%.3f,\"max\":%.3f,\"seconds\":%.3f,\"busiest\":%llu}\n",
            event, (unsigned long long)received, (unsigned long long)timed, seconds > 0 ? counted / seconds : 0,
            percentile_milliseconds(0.5), percentile_milliseconds(0.9), percentile_milliseconds(0.99),
-           percentile_milliseconds(1), seconds);
+           percentile_milliseconds(1), seconds, (unsigned long long)busiest);
     fflush(stdout);
 }
 
@@ -75,7 +78,11 @@ static void count(const char *body, size_t length) {
             timed++;
         }
     }
+    receipts[received % RECEIPTS] = now;
     received++;
+    if (oldest_receipt + RECEIPTS < received) oldest_receipt = received - RECEIPTS;
+    while (now - receipts[oldest_receipt % RECEIPTS] >= 1000000000u) oldest_receipt++;
+    if (received - oldest_receipt > busiest) busiest = received - oldest_receipt;
     if (expected == 0) return;
     if (received == expected / 10) {
         warm_at = now;
@@ -90,7 +97,7 @@ static void count(const char *body, size_t length) {
 static void command(char *line) {
     unsigned long long number;
     if (sscanf(line, "reset %llu", &number) == 1) {
-        received = timed = warm_at = done_at = 0;
+        received = timed = warm_at = done_at = oldest_receipt = busiest = 0;
         expected = number;
         memset(histogram, 0, sizeof histogram);
         report("reset");
