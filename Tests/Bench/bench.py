@@ -39,7 +39,7 @@ def say(text):
 
 
 def compile_c(directory):
-    programs = {"receiver": ["-lm"], "rawloop": ["-lrdkafka", "-lcurl"]}
+    programs = {"receiver": ["-lm"], "rawloop": ["-lrdkafka", "-lcurl"], "fetchcost": ["-lrdkafka"]}
     for name, libraries in programs.items():
         subprocess.run(["cc", "-O2", "-o", directory / name, HERE / f"{name}.c", *libraries], check=True)
 
