@@ -52,7 +52,7 @@ let package = Package(
         library("Kafka", ["CRdKafka", "CLinux", "Runtime"]),
         library("HTTPEngine", ["CLinux", "COpenSSL", "CAres", "Core", "Runtime"]),
         library("HTTPServer", ["CLinux", "CMicroHTTPD", "Runtime"]),
-        library("Configuration", ["Core", "Runtime"]),
+        library("Configuration", ["Core", "Runtime", "JSON"]),
         library("Mapping", ["Core", "JSON", "Crypto"]),
 
         // Stages

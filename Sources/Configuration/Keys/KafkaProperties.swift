@@ -1,4 +1,5 @@
 // The properties under `kafka`: librdkafka's, passed through as text. What would break the bridge's guarantees is its own.
+internal import JSON
 
 enum KafkaProperties {
     enum Value: Equatable {

@@ -1,5 +1,6 @@
 // The types a setting can have: how a value is read and refused, how it is written back, what people are told to write.
 internal import Core
+internal import JSON
 
 /// One value on its way into `Settings`.
 struct ValueInput {

@@ -3,6 +3,7 @@
 //
 // Relative paths: in the file, and by default, seen from the file's folder; in variables and flags from the working directory.
 internal import Core
+internal import JSON
 
 /// One pass from a request to settings or faults.
 package struct ConfigurationLoader {

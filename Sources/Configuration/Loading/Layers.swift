@@ -1,5 +1,6 @@
 // The three layers of a configuration, each as a flat list of "this key, this value, from there". Nothing is judged
 // here but the form: whether a key is known and its value fits is the loader's question, the same for all layers.
+internal import JSON
 
 /// One value that somebody set.
 struct Assignment {

@@ -20,8 +20,8 @@ package struct MappingCompiler {
     ) -> (plan: MappingPlan?, faults: [MappingFault]) {
         var compiler = MappingCompiler(file: file, prefix: topicPrefix, schemas: schemas)
         let json: [UInt8]
-        do { json = try JSON5.toJSON(text) } catch {
-            return (nil, [MappingFault(file: file, key: "", cause: error.description)])
+        do { json = try JSON5Reader.read(text).strictJSON } catch {
+            return (nil, [MappingFault(file: file, key: "", cause: "is not JSON5: \(error)")])
         }
         do {
             let plan = try JSONParser(maxDepth: 32).parse(json) { compiler.plan($0) }

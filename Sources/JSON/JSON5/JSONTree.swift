@@ -1,8 +1,8 @@
-// A configuration file or value as read: a small tree that remembers its lines, so that every fault can say where.
+// A file or value that people wrote, as read: a small tree that remembers its lines, so that every fault can say where.
 
 package struct JSONTree: Equatable, Sendable {
     package indirect enum Value: Equatable, Sendable {
-        /// In source order; a key that stands twice is here twice, for the loader to complain about.
+        /// In source order; a key that stands twice is here twice, for whoever reads it to complain about.
         case object([Member])
         case array([JSONTree])
         case string(String)
@@ -16,6 +16,12 @@ package struct JSONTree: Equatable, Sendable {
         package var key: String
         package var line: Int
         package var value: JSONTree
+
+        package init(key: String, line: Int, value: JSONTree) {
+            self.key = key
+            self.line = line
+            self.value = value
+        }
     }
 
     package var value: Value
@@ -28,7 +34,7 @@ package struct JSONTree: Equatable, Sendable {
     }
 
     /// What it is, for messages: `a string`, `an object` …
-    var kind: String {
+    package var kind: String {
         switch value {
         case .object: "an object"
         case .array: "a list"
@@ -40,7 +46,7 @@ package struct JSONTree: Equatable, Sendable {
     }
 
     /// The value as people wrote it, shortened, for `was …` in messages.
-    var shown: String {
+    package var shown: String {
         switch value {
         case .string(let text): "\"\(text.count > 60 ? text.prefix(60) + "…" : text)\""
         case .number(let literal): literal
@@ -52,8 +58,16 @@ package struct JSONTree: Equatable, Sendable {
 }
 
 /// Where a text stops being JSON, and why.
-package struct JSONSyntaxError: Error, Equatable {
+package struct JSONSyntaxError: Error, Equatable, CustomStringConvertible {
     package var line: Int
     package var column: Int
     package var message: String
+
+    package init(line: Int, column: Int, message: String) {
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
+    package var description: String { "line \(line), column \(column): \(message)" }
 }

@@ -1,7 +1,7 @@
 import Testing
 
 // The reader of JSON with comments: what it takes, and where it says it stopped.
-@testable import Configuration
+@testable import JSON
 
 @Suite struct JSON5ReaderTests {
     private func read(_ text: String, as dialect: JSON5Reader.Dialect = .json5) throws -> JSONTree {

@@ -1,8 +1,8 @@
 // A number as written: which literals are numbers, and what they are worth. Infinity and NaN are no setting of anything.
 
-enum NumberLiteral {
+package enum NumberLiteral {
     /// JSON's grammar; with `json5` also `+1`, `.5`, `5.` and `0xff`.
-    static func isValid(_ literal: String, json5: Bool) -> Bool {
+    package static func isValid(_ literal: String, json5: Bool) -> Bool {
         var rest = Substring(literal).utf8
         if let sign = rest.first, sign == UInt8(ascii: "-") || json5 && sign == UInt8(ascii: "+") { rest.removeFirst() }
         if json5, let digits = hexDigits(rest) { return UInt64(digits, radix: 16) != nil }
@@ -29,7 +29,7 @@ enum NumberLiteral {
     }
 
     /// The number; nil when it is beyond what a double holds.
-    static func number(_ literal: String) -> Double? {
+    package static func number(_ literal: String) -> Double? {
         if let integer = hexInteger(literal) { return Double(integer) }
         var text = literal
         if text.hasPrefix("+") { text.removeFirst() }
@@ -44,10 +44,17 @@ enum NumberLiteral {
     }
 
     /// The number when it is whole, also when written `1e3` or `16.0`; nil otherwise.
-    static func integer(_ literal: String) -> Int? {
+    package static func integer(_ literal: String) -> Int? {
         if let integer = hexInteger(literal) { return integer }
         if let integer = Int(literal) { return integer }
         return number(literal).flatMap { Int(exactly: $0) }
+    }
+
+    /// A literal of JSON5 as JSON has it; what is JSON already stays as it was written.
+    static func strict(_ literal: String) -> String {
+        if isValid(literal, json5: false) { return literal }
+        if let integer = integer(literal) { return String(integer) }
+        return number(literal).map { "\($0)" } ?? literal
     }
 
     private static func hexInteger(_ literal: String) -> Int? {
