@@ -151,9 +151,10 @@ package final class Bridge: Sendable {
         while !isStopping {
             do {
                 // A new client each time: its first look-up tries every bootstrap address again.
-                let cluster = try KafkaAdmin(kafka).describe(timeoutMilliseconds: 3000)
+                let admin = try KafkaAdmin(kafka)
+                let cluster = try admin.describe(timeoutMilliseconds: 3000)
                 state.withLock { $0.reachedBroker = true }
-                try judgeTopics(cluster.partitions)
+                try judgeTopics(cluster.partitions, planner.recordBytes(admin, timeoutMilliseconds: 3000))
                 state.withLock { $0.topicsAreRight = true }
                 return
             } catch let error as KafkaError {
@@ -173,12 +174,12 @@ package final class Bridge: Sendable {
         }
     }
 
-    private func judgeTopics(_ counts: [String: Int]) throws(BridgeFault) {
-        let faults = planner.faults(in: counts, domain: configuration.plans.topics)
-        for fault in faults where fault.kind == .domainMissing {
-            Log.warning("domain topic does not exist yet", .topic(fault.topic))
+    private func judgeTopics(_ counts: [String: Int], _ recordBytes: [String: Int]) throws(BridgeFault) {
+        let faults = planner.faults(in: counts, recordBytes: recordBytes, domain: configuration.plans.topics)
+        for fault in faults where fault.isWarning {
+            Log.warning("topic is not as it should be", .topic(fault.topic), .reason(fault.cause), .fix(fault.mend))
         }
-        let serious = faults.filter { $0.kind != .domainMissing }
+        let serious = faults.filter { !$0.isWarning }
         guard serious.isEmpty else { throw .topics(serious) }
     }
 

@@ -7,6 +7,9 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
     package enum Kind: Equatable, Sendable {
         case missing
         case partitions(is: Int, shouldBe: Int)
+        /// It refuses the largest record there may be, which would then be produced for ever. Only worth a warning: most bodies
+        /// are far from that.
+        case recordBytes(is: Int, shouldBe: Int)
         /// A domain topic nobody produces to yet: only worth a warning.
         case domainMissing
     }
@@ -17,6 +20,8 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
         switch kind {
         case .missing: "it is missing"
         case .partitions(let count, let wanted): "it has \(count) partitions and must have \(wanted)"
+        case .recordBytes(let bytes, let wanted):
+            "its max.message.bytes is \(bytes) and a body of limits.payloadBytes needs \(wanted)"
         case .domainMissing: "it does not exist yet"
         }
     }
@@ -27,7 +32,17 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
         case .partitions:
             "set topics.partitions to what the cluster has, or stop every bridge, delete the topic and run "
                 + "`webhook-bridge topics create`"
+        case .recordBytes(_, let wanted):
+            "set the topic's max.message.bytes to \(wanted), or lower limits.payloadBytes"
         case .domainMissing: "nothing, if nobody publishes to it"
+        }
+    }
+
+    /// Whether the bridge can run with it.
+    package var isWarning: Bool {
+        switch kind {
+        case .missing, .partitions: false
+        case .recordBytes, .domainMissing: true
         }
     }
 
@@ -87,9 +102,13 @@ package struct TopicPlanner: Sendable {
 
     /// - Parameters:
     ///   - counts: partitions by topic, as the cluster says.
+    ///   - recordBytes: `max.message.bytes` by topic, of those the cluster tells it of.
     ///   - domain: the topics the mappings read.
-    package func faults(in counts: [String: Int], domain: [String]) -> [TopicFault] {
+    package func faults(
+        in counts: [String: Int], recordBytes: [String: Int] = [:], domain: [String]
+    ) -> [TopicFault] {
         var faults: [TopicFault] = []
+        let largest = Self.largestRecord(settings)
         for plan in topics.plans {
             switch counts[plan.name] {
             case nil: faults.append(TopicFault(topic: plan.name, kind: .missing))
@@ -98,11 +117,21 @@ package struct TopicPlanner: Sendable {
                 faults.append(
                     TopicFault(topic: plan.name, kind: .partitions(is: count, shouldBe: plan.partitions)))
             }
+            if plan.carriesBodies, let bytes = recordBytes[plan.name], bytes < largest {
+                faults.append(TopicFault(topic: plan.name, kind: .recordBytes(is: bytes, shouldBe: largest)))
+            }
         }
         let own = Set(topics.plans.map(\.name))
         for topic in domain where counts[topic] == nil && !own.contains(topic) {
             faults.append(TopicFault(topic: topic, kind: .domainMissing))
         }
         return faults
+    }
+
+    /// The largest record each of the topics that carry bodies takes, where the cluster tells.
+    package func recordBytes(_ admin: KafkaAdmin, timeoutMilliseconds: Int) -> [String: Int] {
+        let names = topics.plans.filter(\.carriesBodies).map(\.name)
+        return admin.values(of: "max.message.bytes", in: names, timeoutMilliseconds: timeoutMilliseconds)
+            .compactMapValues { Int($0) }
     }
 }

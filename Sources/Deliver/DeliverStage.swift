@@ -19,6 +19,10 @@ package struct DeliverSettings: Sendable {
     package var allowHTTP = false
     /// How long a delivery waits for the view to know its webhook.
     package var viewPatienceNanoseconds: UInt64 = 30_000_000_000
+    /// How long a webhook that has nothing to do is remembered …
+    package var idleLaneNanoseconds: UInt64 = 300_000_000_000
+    /// … and one whose circuit is open: longer than the longest wait, 24 h.
+    package var openLaneNanoseconds: UInt64 = 25 * 3_600_000_000_000
     package var policy = AddressPolicy()
     package var deferredAgeMilliseconds: Int64 = 48 * 3_600_000
     /// `limits.payloadBytes`.
@@ -117,7 +121,6 @@ package final class DeliverStage: StageHandler {
         if hasSettled(delivery) {
             return dropRepeat(delivery, record, loop)
         }
-        if intake.isDeferred, buriedForAge(delivery, message.timestamp, record, loop) { return }
         // After reading, so that no record seems to come from the future.
         let now = Clock.monotonic()
         lane.lastUsed = now
@@ -125,6 +128,9 @@ package final class DeliverStage: StageHandler {
         if lane.isAhead(delivery) {
             lane.awaitView(for: delivery, now: now)
         } else if !isFit(delivery, lane, record, since: now, now, loop) {
+            return
+        } else if intake.isDeferred, buriedForAge(delivery, message.timestamp, record, loop) {
+            // Only what would have been sent: of a deleted webhook nothing is kept, also not as a dead letter.
             return
         }
         let kind: Lane.Item.Kind =
@@ -219,13 +225,15 @@ package final class DeliverStage: StageHandler {
         _ delivery: Delivery, _ lane: WebhookLane, _ record: RecordReference, since: UInt64, _ now: UInt64,
         _ loop: StageLoop
     ) -> Bool {
-        switch target(of: delivery, lane) {
-        case .unknown where view.confirmedAt <= since:
-            // Nobody knows yet whether it was deleted or is so new that this process has not heard of it.
+        // Nobody knows yet whether the webhook was deleted, or is so new or so newly switched on that this process has not heard
+        // of it: its view may be behind.
+        if lane.isAhead(delivery), view.confirmedAt <= since {
             output.park(delivery, shard: lane.shard, record, loop)
             loop.finish(record)
             counters.parked.add()
             return false
+        }
+        switch target(of: delivery, lane) {
         case .deleted, .unknown:
             drop(delivery, record, loop)
             return false
@@ -257,7 +265,6 @@ package final class DeliverStage: StageHandler {
         }
     }
 
-    /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
     /// Whether the attempt that a record asks for has been made and dealt with by this owner.
     func hasSettled(_ delivery: Delivery) -> Bool {
         settled.contains(delivery.id, generation: delivery.generation, attempt: delivery.attempt)
@@ -269,6 +276,7 @@ package final class DeliverStage: StageHandler {
         loop.finish(record)
     }
 
+    /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
     private func drop(_ delivery: Delivery, _ record: RecordReference, _ loop: StageLoop) {
         counters.dropped.add()
         if let run = delivery.run { replays.ended(delivery.id, of: run) }
@@ -299,13 +307,11 @@ package final class DeliverStage: StageHandler {
         return next == .max ? nil : next
     }
 
-    /// Forgets webhooks that had nothing to do for five minutes.
+    /// Forgets webhooks that had nothing to do for five minutes, or, while their circuit is open, for longer than the longest
+    /// wait: what is parked comes back to an endpoint that is still taken for dead.
     private func sweep(_ now: UInt64) {
-        guard now > lastSweep + 10_000_000_000 else { return }
+        guard now > lastSweep + min(10_000_000_000, settings.idleLaneNanoseconds) else { return }
         lastSweep = now
-        for lane in lanes.values
-        where lane.lane.isIdle && !lane.isQueued && lane.backlog.count == 0 && now > lane.lastUsed + 300_000_000_000 {
-            lanes[lane.id] = nil
-        }
+        for lane in lanes.values where lane.isForgotten(now: now, settings) { lanes[lane.id] = nil }
     }
 }

@@ -139,6 +139,13 @@ final class WebhookLane {
     /// Records known to wait on `deferred` or to have come from there.
     var deferredCount: Int { backlog.count + lane.waitingDeferred }
 
+    /// Whether it had nothing to do for so long that nothing is lost with it. What an open circuit sent to `retries` comes
+    /// back up to a day later, to an endpoint that is still taken for dead.
+    func isForgotten(now: UInt64, _ settings: DeliverSettings) -> Bool {
+        let kept = lane.circuit.isOpen ? settings.openLaneNanoseconds : settings.idleLaneNanoseconds
+        return lane.isIdle && !isQueued && backlog.count == 0 && now > lastUsed + kept
+    }
+
     func health(now: UInt64) -> LaneState {
         let isBehind = lane.waiting > 0 || backlog.count > 0
         return LaneState.judge(

@@ -106,4 +106,42 @@ package final class KafkaAdmin {
         }
         return failures
     }
+
+    /// What topics say of one of their properties.
+    /// - Parameter property: by Kafka's name, for instance `max.message.bytes`.
+    /// - Returns: the value by topic; nothing of a topic whose broker does not tell, or does not know such questions.
+    package func values(
+        of property: String, in topics: [String], timeoutMilliseconds: Int
+    ) -> [String: String] {
+        var resources: [OpaquePointer?] = topics.map { rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, $0) }
+        defer { for resource in resources { rd_kafka_ConfigResource_destroy(resource) } }
+        guard !resources.isEmpty else { return [:] }
+        let queue = rd_kafka_queue_new(handle)
+        defer { rd_kafka_queue_destroy(queue) }
+        let options = rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
+        defer { rd_kafka_AdminOptions_destroy(options) }
+        var reason = [CChar](repeating: 0, count: 512)
+        rd_kafka_AdminOptions_set_request_timeout(options, Int32(timeoutMilliseconds), &reason, reason.count)
+        rd_kafka_DescribeConfigs(handle, &resources, resources.count, options, queue)
+        guard let event = rd_kafka_queue_poll(queue, Int32(timeoutMilliseconds + 1000)) else { return [:] }
+        defer { rd_kafka_event_destroy(event) }
+        guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            let result = rd_kafka_event_DescribeConfigs_result(event)
+        else { return [:] }
+        var values: [String: String] = [:]
+        var count = 0
+        let described = rd_kafka_DescribeConfigs_result_resources(result, &count)
+        for index in 0..<count {
+            guard let resource = described?[index], let name = rd_kafka_ConfigResource_name(resource) else { continue }
+            var entryCount = 0
+            let entries = rd_kafka_ConfigResource_configs(resource, &entryCount)
+            for position in 0..<entryCount {
+                guard let entry = entries?[position], let key = rd_kafka_ConfigEntry_name(entry),
+                    String(cString: key) == property, let value = rd_kafka_ConfigEntry_value(entry)
+                else { continue }
+                values[String(cString: name)] = String(cString: value)
+            }
+        }
+        return values
+    }
 }

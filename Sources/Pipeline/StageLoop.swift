@@ -354,7 +354,7 @@ package final class StageLoop {
 
     /// Lets what is under way come to its end, without taking on more.
     private func drain(within nanoseconds: UInt64) {
-        let deadline = Clock.monotonic() + nanoseconds
+        var deadline = Clock.monotonic() + nanoseconds
         while true {
             handler.drain(self)
             settleAcknowledged()
@@ -363,7 +363,12 @@ package final class StageLoop {
             settleAcknowledged()
             if handler.isDrained && producer.unacknowledged == 0 || now >= deadline { return }
             status.turned(at: now, records: 0)
-            for case .revoking(let lost) in pollGroup() where lost {
+            for case .revoking(let lost) in pollGroup() {
+                guard lost else {
+                    // While this member stops, the group waits for it to give up its partitions.
+                    deadline = min(deadline, Clock.monotonic() + Self.revokeDrainNanoseconds)
+                    continue
+                }
                 // Others own the partitions already: what still comes back is recorded, and nothing more follows from it.
                 clearPartitions(wereLost: true)
                 consumer.finishRevoke()

@@ -41,11 +41,12 @@ enum TopicsCommand {
     private static func report(_ setting: Setting, until made: Set<String>) throws(Exit) {
         var cluster = try setting.describe()
         for _ in 0..<50 where !made.isSubset(of: cluster.partitions.keys) { cluster = try setting.describe() }
-        let faults = setting.planner.faults(in: cluster.partitions, domain: setting.domain)
-        for fault in faults {
-            Terminal.error(fault.kind == .domainMissing ? "warning: \(fault)" : fault.description)
-        }
-        let serious = faults.filter { $0.kind != .domainMissing }.count
+        let faults = setting.planner.faults(
+            in: cluster.partitions,
+            recordBytes: setting.planner.recordBytes(setting.admin, timeoutMilliseconds: timeoutMilliseconds),
+            domain: setting.domain)
+        for fault in faults { Terminal.error(fault.isWarning ? "warning: \(fault)" : fault.description) }
+        let serious = faults.filter { !$0.isWarning }.count
         guard serious == 0 else { throw Exit(code: 2, message: "\(serious) topics are not as they must be") }
         Terminal.print("\(setting.planner.specifications.count) topics are as they must be")
     }

@@ -116,4 +116,50 @@ import Testing
         }
         #expect(try parked() == [late.id.description])
     }
+
+    /// Switched off and on elsewhere, and the view has not heard of it: its deliveries wait in `retries` and are no dead letters.
+    @Test func aGenerationTheViewHearsOfLateIsNotLost() throws {
+        let world = try DeliverWorld("ahead")
+        let known = world.webhook(1, shard: 0, path: "/ahead")
+        let member = try world.run("ahead", configure: { $0.viewPatienceNanoseconds = 1_000_000_000 })
+        defer {
+            world.receiver.stop()
+            member.stop()
+        }
+        var switched = known
+        switched.generation = 3
+        world.produce(switched, 1)
+        try eventually("it is parked when patience is over") {
+            try world.dump(world.topics.retries, partitions: 16).map { $0.headers["generation"] } == ["3"]
+        }
+        #expect(try world.dump(world.topics.deadLetters).isEmpty)
+        #expect(world.receiver.posts("/ahead").isEmpty)
+        world.view.put(switched)
+        world.produce(switched, 1, first: 1)
+        try eventually("once the view has it") { world.receiver.posts("/ahead").count == 1 }
+    }
+
+    /// An endpoint that is taken for dead stays so while its deliveries wait in `retries`, hours on end.
+    @Test func anOpenCircuitIsNotForgotten() throws {
+        let settings = DeliverSettings()
+        let second: UInt64 = 1_000_000_000
+        func lane(failures: Int) -> WebhookLane {
+            let bucket = TokenBucket(perSecond: 0, burst: 5, emptySince: 0)
+            let lane = WebhookLane(id: WebhookID(high: 1, low: 1), shard: 0, lane: Lane(bucket: bucket))
+            for number in 0..<failures {
+                let now = UInt64(number + 1) * 2 * second
+                let item = Lane.Item(slot: number, kind: .fresh, attempts: 0, bytes: 1, since: now)
+                _ = lane.lane.add(item, wasDeferred: false)
+                guard case .start(let started) = lane.lane.next(now: now) else { return lane }
+                lane.lane.finished(slot: started.slot, kind: started.kind, .failure, now: now)
+                lane.lastUsed = now
+            }
+            return lane
+        }
+        let (open, closed) = (lane(failures: 10), lane(failures: 9))
+        #expect(open.lane.circuit.isOpen && !closed.lane.circuit.isOpen)
+        #expect(closed.isForgotten(now: 400 * second, settings))
+        #expect(!open.isForgotten(now: 24 * 3600 * second, settings))
+        #expect(open.isForgotten(now: 26 * 3600 * second, settings))
+    }
 }

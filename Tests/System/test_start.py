@@ -139,6 +139,11 @@ def test_topics_create_is_idempotent_and_check_agrees(make_world):
     wrong = bridge.command("topics", "check", arguments=["--set", "topics.partitions=8"])
     assert wrong.returncode == 2
     assert "webhooks.deliveries" in wrong.stdout + wrong.stderr
+    # A body at the new limit would be refused by the broker and produced for ever.
+    larger = bridge.command("topics", "check", arguments=["--set", "limits.payloadBytes=4194304"])
+    assert larger.returncode == 0
+    for name in ("deliveries", "deferred", "retries", "dead-letters"):
+        assert f"warning: topic webhooks.{name}: its max.message.bytes is 2228224" in larger.stderr, larger.stderr
 
 
 def test_topics_are_made_as_promised(make_world):
