@@ -111,7 +111,7 @@ let package = Package(
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),
         tests("HTTPServer", ["HTTPServer", "HTTPProbe", "Runtime"]),
-        tests("API", ["API", "HTTPServer", "HTTPProbe", "Core", "Crypto", "JSON", "Registry", "Runtime"]),
+        tests("API", ["API", "HTTPServer", "HTTPProbe", "Core", "Crypto", "JSON", "Registry", "Runtime", "CSQLite"]),
     ],
     cxxLanguageStandard: .cxx17
 )
