@@ -97,6 +97,7 @@ let package = Package(
         tests("Mapping", ["Mapping", "JSON", "Core", "Crypto"]),
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
+        tests("Translate", ["Translate", "Registry", "Mapping", "Core", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
         tests("Mail", ["Mail", "Core", "JSON"]),
         tests("Registry", ["Registry", "Core", "JSON"]),
