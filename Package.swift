@@ -97,6 +97,7 @@ let package = Package(
         tests("Mapping", ["Mapping", "JSON", "Core", "Crypto"]),
         tests("Crypto", ["Crypto"]),
         tests("Kafka", ["Kafka", "Runtime"]),
+        tests("Translate", ["Translate", "Registry", "Mapping", "Core", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
         tests("Mail", ["Mail", "Core", "JSON"]),
         tests("Registry", ["Registry", "Core", "JSON"]),
@@ -111,7 +112,7 @@ let package = Package(
         tests("Configuration", ["Configuration", "Core", "Runtime"]),
         .target(name: "HTTPProbe", path: "Tests/HTTPProbe", swiftSettings: strict),
         tests("HTTPServer", ["HTTPServer", "HTTPProbe", "Runtime"]),
-        tests("API", ["API", "HTTPServer", "HTTPProbe", "Core", "Crypto", "JSON", "Registry", "Runtime"]),
+        tests("API", ["API", "HTTPServer", "HTTPProbe", "Core", "Crypto", "JSON", "Registry", "Runtime", "CSQLite"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -24,7 +24,7 @@ extension JSONWriter {
         }
     }
 
-    /// A log entry, as documented.
+    /// A log entry, as documented; of a failed attempt and a test also what the endpoint answered.
     mutating func logEntry(_ row: AttemptRow) {
         object { json in
             json.field("eventId", row.event.description)
@@ -36,6 +36,15 @@ extension JSONWriter {
             if let time = row.responseTime { json.field("responseTime", time) }
             if !row.isDelivered, let error = row.error { json.field("error", error) }
             json.field("timestamp", row.at.secondsText)
+            if let response = row.response {
+                json.object("responseHeaders") { json in
+                    for header in response.headers {
+                        json.key(header.name)
+                        json.string(header.value)
+                    }
+                }
+                json.field("responseBody", response.body)
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 // The record of one attempt on `attempts`: the documented log entry, what ops and analysts need beside it, and how the
 // webhook's lane was, so that any process can say why a delivery waits.
 internal import Core
+internal import HTTPEngine
 internal import JSON
 
 /// The delivery and its lane are lent to ``write(_:_:to:_:)``: a copy would count references a dozen times for each attempt.
@@ -9,6 +10,8 @@ struct AttemptRecord {
     let outcome: Outcome
     let startedAt: Timestamp
     let milliseconds: Int
+    /// Of a failure or a test that was answered.
+    let response: ResponseExcerpt?
     /// What follows; nil when nothing does.
     let retry: (tier: RetrySchedule.Tier, due: Timestamp)?
     /// Monotonic nanoseconds and the wall clock of one moment.
@@ -43,6 +46,15 @@ struct AttemptRecord {
             writer.key("backoffTier")
             writer.null()
         }
+        if let response {
+            writer.object("responseHeaders") { writer in
+                for header in response.headers {
+                    writer.key(header.name)
+                    writer.string(header.value)
+                }
+            }
+            writer.field("responseBody", response.body)
+        }
         writer.key("lane")
         write(lane, to: &writer, &text)
         writer.endObject()
@@ -71,6 +83,13 @@ struct AttemptRecord {
             writer.field("lastErrorAt", last.at, &text)
         }
         writer.endObject()
+    }
+}
+
+extension HTTPResult {
+    /// What the log keeps of an answer that came whole as far as its head; nil where none did or none was kept.
+    var response: ResponseExcerpt? {
+        outcome.status == nil || responseHead.isEmpty ? nil : ResponseExcerpt(head: responseHead, body: bodyPrefix)
     }
 }
 

@@ -98,7 +98,8 @@ extension DeliverStage {
                 headerLines: target.headerLines(
                     for: held.delivery, attempt: held.delivery.attempt + 1,
                     at: Timestamp(milliseconds: Clock.wallMilliseconds())),
-                body: held.delivery.body, timeoutMilliseconds: settings.timeoutMilliseconds, lease: loop.lease))
+                body: held.delivery.body, timeoutMilliseconds: settings.timeoutMilliseconds, lease: loop.lease,
+                keepsSuccess: held.delivery.purpose == .test))
     }
 
     /// Hands the started requests to the engine, unless this member may have lost its partitions without knowing it yet.

@@ -44,7 +44,8 @@ extension DeliverStage {
         lane.lastUsed = now
         let attempt = DeliveryOutput.Attempt(
             outcome: result.outcome, startedAt: Timestamp(milliseconds: result.startedAtWall),
-            microseconds: result.durationMicroseconds, retryAfterSeconds: result.retryAfterSeconds)
+            microseconds: result.durationMicroseconds, retryAfterSeconds: result.retryAfterSeconds,
+            response: result.response)
         if held.item.kind != .test, result.cancellation == .none {
             lane.note(result.outcome, milliseconds: result.durationMicroseconds / 1000, at: attempt.endedAt)
         }

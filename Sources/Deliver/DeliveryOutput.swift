@@ -42,6 +42,8 @@ struct DeliveryOutput {
         let startedAt: Timestamp
         let microseconds: Int
         let retryAfterSeconds: Int?
+        /// What the log keeps of the answer.
+        var response: ResponseExcerpt?
         var endedAt: Timestamp { startedAt.adding(milliseconds: Int64(microseconds / 1000)) }
     }
 
@@ -61,7 +63,8 @@ struct DeliveryOutput {
         if case .retry(let tier, let due)? = next { retry = (tier, due) }
         AttemptRecord(
             attempt: number, outcome: attempt.outcome, startedAt: attempt.startedAt,
-            milliseconds: attempt.microseconds / 1000, retry: retry, now: now, wallNow: attempt.endedAt
+            milliseconds: attempt.microseconds / 1000, response: attempt.response, retry: retry, now: now,
+            wallNow: attempt.endedAt
         ).write(delivery, lane, to: &writer, &text)
         guard loop.owns(record) else {
             // The assignment was lost while the POST was under way: it happened, so it is recorded, but what follows

@@ -89,6 +89,8 @@ final class Attempt {
     var startedAtWall: Int64 = 0
     var waitingSince: UInt64 = 0
     var deadline: UInt64 = 0
+    /// When a success that is kept had its head whole.
+    var headAt: UInt64?
     var isReused = false
     /// The result was handed out; only the rest of the body is awaited.
     var isEmitted = false
@@ -103,6 +105,7 @@ final class Attempt {
         racers.removeAll(keepingCapacity: true)
         isExhausted = false
         connection = nil
+        headAt = nil
         isReused = false
         isEmitted = false
     }

@@ -217,11 +217,11 @@ extension EngineThread {
         guard let token = attempt.request?.token else { preconditionFailure("a result without a request") }
         attempt.isEmitted = true
         counters.inFlight -= 1
-        let kept = outcome.isSuccess ? nil : connection
+        let kept = outcome.isSuccess && connection?.reader.keepsSuccess != true ? nil : connection
         results.append(
             HTTPResult(
                 token: token, outcome: outcome, cancellation: cancellation, startedAtWall: attempt.startedAtWall,
-                durationMicroseconds: Int((now - attempt.startedAt) / 1000),
+                durationMicroseconds: Int(((attempt.headAt ?? now) - attempt.startedAt) / 1000),
                 retryAfterSeconds: kept?.reader.retryAfter?.seconds(atWallMilliseconds: wall),
                 responseHead: kept?.reader.keptHead ?? [], bodyPrefix: kept?.reader.keptBody ?? [],
                 reusedConnection: attempt.isReused))

@@ -71,7 +71,7 @@ extension EngineThread {
         if connection.isOpening { counters.connectionsOpening -= 1 }
         connection.phase = .exchanging
         attempt.phase = .exchanging
-        connection.reader = ResponseReader()
+        connection.reader = ResponseReader(keepsSuccess: request.keepsSuccess)
         setLengthLine(request.body.count)
         var written = 0
         if connection.tls == nil {
@@ -125,6 +125,7 @@ extension EngineThread {
             switch connection.read(into: buffer) {
             case .bytes(let count):
                 let verdict = connection.reader.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                noteHead(connection)
                 switch verdict {
                 case .more:
                     emitSuccess(connection)
@@ -144,10 +145,18 @@ extension EngineThread {
         }
     }
 
-    /// A success is told as soon as its head is complete, and never taken back.
+    /// Of a success that is told later its head's time counts.
+    private func noteHead(_ connection: Connection) {
+        guard connection.reader.keepsSuccess, let attempt = connection.attempt, attempt.headAt == nil,
+            let status = connection.reader.status, (200..<300).contains(status)
+        else { return }
+        attempt.headAt = now
+    }
+
+    /// A success is told as soon as its head is complete and what is kept of it is there, and never taken back.
     private func emitSuccess(_ connection: Connection) {
-        guard let status = connection.reader.status, (200..<300).contains(status), let attempt = connection.attempt,
-            !attempt.isEmitted
+        guard let status = connection.reader.status, (200..<300).contains(status), connection.reader.isKeptWhole,
+            let attempt = connection.attempt, !attempt.isEmitted
         else { return }
         emit(attempt, .answered(status: status), .none, connection)
     }

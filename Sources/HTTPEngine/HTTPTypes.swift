@@ -34,10 +34,13 @@ package struct HTTPRequest: Sendable {
     package var timeoutMilliseconds: Int
     /// Once it is over no byte of the request is written any more if none has been; nil never ends.
     package var lease: StartLease?
+    /// Whether head and body are kept of a success too. It is then told when its body has come as far as it is kept, or the
+    /// time is over; its duration ends with the head all the same.
+    package var keepsSuccess: Bool
 
     package init(
         token: UInt64, affinity: Int, endpoint: HTTPEndpoint, headerLines: [UInt8], body: [UInt8],
-        timeoutMilliseconds: Int = 5000, lease: StartLease? = nil
+        timeoutMilliseconds: Int = 5000, lease: StartLease? = nil, keepsSuccess: Bool = false
     ) {
         self.token = token
         self.affinity = affinity
@@ -46,6 +49,7 @@ package struct HTTPRequest: Sendable {
         self.body = body
         self.timeoutMilliseconds = timeoutMilliseconds
         self.lease = lease
+        self.keepsSuccess = keepsSuccess
     }
 }
 
@@ -70,9 +74,9 @@ package struct HTTPResult: Sendable {
     package var startedAtWall: Int64
     package var durationMicroseconds: Int
     package var retryAfterSeconds: Int?
-    /// Status line and headers, at most 4 KiB; empty after a success.
+    /// Status line and headers, at most 4 KiB; empty after a success that is not kept.
     package var responseHead: [UInt8]
-    /// At most 1 KiB; empty after a success.
+    /// At most 1 KiB; empty after a success that is not kept.
     package var bodyPrefix: [UInt8]
     package var reusedConnection: Bool
 }

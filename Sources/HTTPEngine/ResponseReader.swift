@@ -30,6 +30,8 @@ package struct ResponseReader: Sendable {
         case failed(AttemptFailure)
     }
 
+    /// Whether head and body of a 2xx are kept as well.
+    let keepsSuccess: Bool
     private var phase = Phase.statusLine
     /// The part of a line whose end has not come; whole lines are parsed where they lie.
     private var partialLine: [UInt8] = []
@@ -45,17 +47,21 @@ package struct ResponseReader: Sendable {
     package private(set) var hasStarted = false
     /// Status of the final head, once that head is complete.
     package private(set) var status: Int?
-    /// Status line and headers as they came, bounded; only of an answer that is not 2xx.
+    /// Status line and headers as they came, bounded; of a 2xx only where that is asked for.
     package private(set) var keptHead: [UInt8] = []
-    /// The first KiB of the de-chunked body; only of an answer that is not 2xx.
+    /// The first KiB of the de-chunked body; of a 2xx only where that is asked for.
     package private(set) var keptBody: [UInt8] = []
 
-    package init() {}
+    /// - Parameter keepsSuccess: whether to keep of a 2xx what is kept of other answers.
+    package init(keepsSuccess: Bool = false) { self.keepsSuccess = keepsSuccess }
 
     package var retryAfter: RetryAfter? { head.retryAfter }
 
     /// What `Keep-Alive: timeout=` promised, in seconds.
     package var keepAliveSeconds: Int? { head.keepAliveSeconds }
+
+    /// The head is there and of the body as much as is kept.
+    package var isKeptWhole: Bool { status != nil && (!isKept || keptBody.count == Self.keptBodyBytes) }
 
     /// The connection is in step with us, and the receiver wants to keep it.
     package var isReusable: Bool { bodyIsWhole && !hasExtraBytes && head.keepsAlive }
@@ -213,15 +219,15 @@ package struct ResponseReader: Sendable {
             head.keepsAlive = false
             phase = .untilClose
         }
-        // Of a success nothing is kept: a body too large to be read for reuse is not read at all.
-        if isSuccess, !bodyIsWhole, !head.keepsAlive || head.contentLength ?? 0 > Self.maximumBodyBytes {
+        // Where nothing is kept a body too large to be read for reuse is not read at all.
+        if !isKept, !bodyIsWhole, !head.keepsAlive || head.contentLength ?? 0 > Self.maximumBodyBytes {
             phase = .done
         }
     }
 
     // MARK: Body
 
-    private var isSuccess: Bool { (200..<300).contains(head.status) }
+    private var isKept: Bool { keepsSuccess || !(200..<300).contains(head.status) }
 
     private mutating func finishBody() {
         bodyIsWhole = true
@@ -230,7 +236,7 @@ package struct ResponseReader: Sendable {
 
     private mutating func takeBody(_ bytes: UnsafeRawBufferPointer, _ position: inout Int, atMost limit: Int) -> Int {
         let taken = min(limit, bytes.count - position)
-        if !isSuccess, keptBody.count < Self.keptBodyBytes {
+        if isKept, keptBody.count < Self.keptBodyBytes {
             let kept = min(taken, Self.keptBodyBytes - keptBody.count)
             keptBody.append(contentsOf: bytes[position..<position + kept])
         }
@@ -240,7 +246,7 @@ package struct ResponseReader: Sendable {
     }
 
     private mutating func keep(headLine line: UnsafeRawBufferPointer) {
-        guard !isSuccess, head.status >= 200, keptHead.count + line.count + 2 <= Self.keptHeadBytes else { return }
+        guard isKept, head.status >= 200, keptHead.count + line.count + 2 <= Self.keptHeadBytes else { return }
         keptHead.append(contentsOf: line)
         keptHead.append(0x0d)
         keptHead.append(0x0a)

@@ -16,9 +16,14 @@ package final class KafkaPartition {
     fileprivate var askedEnd: Int64 = -1
     /// Records between the committed offset and the log's start, at the assignment.
     package let lost: Int64
+    /// Where reading begins; nil where the client decides.
+    package let start: Int64?
     fileprivate let queue: OpaquePointer
 
-    fileprivate init(topic: String, number: Int32, assignment: UInt32, lost: Int64, queue: OpaquePointer) {
+    fileprivate init(
+        topic: String, number: Int32, assignment: UInt32, start: Int64?, lost: Int64, queue: OpaquePointer
+    ) {
+        self.start = start
         self.lost = lost
         self.topic = topic
         self.number = number
@@ -187,7 +192,7 @@ package final class KafkaConsumer {
             assignments += 1
             return KafkaPartition(
                 topic: String(cString: entry.topic), number: entry.partition, assignment: assignments,
-                lost: lost[index], queue: queue)
+                start: entry.offset >= 0 ? entry.offset + lost[index] : nil, lost: lost[index], queue: queue)
         }
         rd_kafka_assign(handle, list)
         wake.signal()
@@ -251,6 +256,17 @@ package final class KafkaConsumer {
             else { continue }
             partition.askedEnd = entry.pointee.offset
         }
+    }
+
+    /// Asks where the logs begin now.
+    /// - Parameter milliseconds: blocks for a round trip, and at most so long.
+    /// - Returns: the first offset that each partition keeps; nil where the broker does not say.
+    package func askLogStarts(of partitions: [KafkaPartition], milliseconds: Int32) -> [Int64?] {
+        let list = rd_kafka_topic_partition_list_new(Int32(partitions.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for partition in partitions { rd_kafka_topic_partition_list_add(list, partition.topic, partition.number) }
+        guard let list else { return [Int64?](repeating: nil, count: partitions.count) }
+        return logStarts(handle, list, milliseconds: milliseconds)
     }
 
     /// Records of the partition that are here and not read yet.

@@ -62,29 +62,6 @@ extension StageHandler {
     package func willStore() {}
 }
 
-/// When a stage has much to do it pauses a little between two rounds, so that records, acknowledgements and results come
-/// in handfuls: a fetch, a produce request or a wake-up for each record costs more than the record (measured: the share
-/// of librdkafka's own threads fell by half). A stage with little to do never waits.
-struct Pace {
-    private static let windowNanoseconds: UInt64 = 20_000_000
-    /// 4,000 records a second.
-    private static let busyRecords = 80
-
-    private var windowStart: UInt64 = 0
-    private var count = 0
-    private(set) var isBusy = false
-
-    mutating func shouldPause(records: Int, now: UInt64) -> Bool {
-        if now >= windowStart + Self.windowNanoseconds {
-            isBusy = count >= Self.busyRecords && now < windowStart + 2 * Self.windowNanoseconds
-            windowStart = now
-            count = 0
-        }
-        count += records
-        return isBusy
-    }
-}
-
 /// Consumer, producer and ledgers of one stage. One owner thread: the one that calls ``run(stop:)``.
 package final class StageLoop {
     package let producer: KafkaProducer
@@ -105,6 +82,7 @@ package final class StageLoop {
     private var isHoldingBack = false
     private var recordsIn = 0
     private var pace = Pace()
+    private var gaps = GapWatch()
     private var nextFigures: UInt64 = 0
 
     private static let recordsPerRound = 256
@@ -204,6 +182,7 @@ package final class StageLoop {
             status.turned(at: now, records: read)
             recordsIn += read
             if now >= nextFigures { publishFigures(now) }
+            judgeGaps(now)
             if read == 0 {
                 // Also tells the pace that it is quiet, or the next fetches would rest as if it were not.
                 _ = pace.shouldPause(records: 0, now: now)
@@ -237,7 +216,7 @@ package final class StageLoop {
                 partitions = assigned.map(StagePartition.init)
                 firstAssignment = partitions.first?.assignment ?? 0
                 Log.info("partitions assigned", .role(status.role), .count(partitions.count))
-                for partition in assigned where partition.lost > 0 { noteLoss(partition) }
+                for partition in assigned where partition.lost > 0 { noteLoss(partition.lost, of: partition) }
                 handler.assigned(partitions, self)
                 status.assigned(partitions.count)
             case .revoking(let lost):
@@ -254,11 +233,21 @@ package final class StageLoop {
         }
     }
 
-    private func noteLoss(_ partition: KafkaPartition) {
-        status.lost(partition.lost)
+    /// Whether what was not there when it was read has been deleted.
+    private func judgeGaps(_ now: UInt64) {
+        let asked = gaps.assignmentsToAsk(now: now).compactMap { partition($0)?.kafka }
+        guard !asked.isEmpty else { return }
+        for (partition, start) in zip(asked, consumer.askLogStarts(of: asked, milliseconds: 200)) {
+            let lost = gaps.lost(assignment: partition.assignment, logStart: start)
+            if lost > 0 { noteLoss(lost, of: partition) }
+        }
+    }
+
+    private func noteLoss(_ records: Int64, of partition: KafkaPartition) {
+        status.lost(records)
         Log.error(
             "records were deleted before they were read", .role(status.role), .topic(partition.topic),
-            .partition(partition.number), .count(partition.lost),
+            .partition(partition.number), .count(records),
             .fix("keep the topic longer (retention.ms) than this role is ever stopped or behind"))
     }
 
@@ -266,6 +255,7 @@ package final class StageLoop {
         lease.revoke()
         lease = StartLease(until: starts.startEnd(now: Clock.monotonic()))
         partitions = []
+        gaps.removeAll()
         handler.revoked(wasLost: wereLost)
     }
 
@@ -297,6 +287,10 @@ package final class StageLoop {
     }
 
     private func take(_ message: borrowing KafkaMessage, _ partition: StagePartition) {
+        let expected = partition.ledger.hasBegun ? partition.ledger.next : partition.kafka.start ?? message.offset
+        if message.offset > expected {
+            gaps.note(expected..<message.offset, assignment: partition.assignment)
+        }
         if !partition.ledger.hasBegun { partition.firstOffset = message.offset }
         guard partition.ledger.open(message.offset) else { return }
         let record = RecordReference(assignment: partition.assignment, offset: message.offset)

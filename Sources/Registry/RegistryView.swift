@@ -29,6 +29,35 @@ package final class RegistryView: Sendable {
         private var removedWebhooks = BoundedSet<WebhookID>(kept: 10_000)
         private var removedAccounts = BoundedSet<AccountID>(kept: 10_000)
 
+        /// A webhook that was not there before.
+        package struct News: Sendable {
+            package let webhook: WebhookID
+            package let account: AccountID
+        }
+
+        /// The last of them, in the order in which they were heard of.
+        private var latestNews: [News] = []
+        private var forgottenNews = 0
+        private static let keptNews = 1024
+
+        /// How many webhooks were heard of since the start.
+        package var newsCount: Int { forgottenNews + latestNews.count }
+
+        /// The webhooks that were heard of after the first `count`, as far as they are remembered, with their numbers.
+        package func news(since count: Int) -> [(number: Int, news: News)] {
+            let first = max(count - forgottenNews, 0)
+            guard first < latestNews.count else { return [] }
+            return (first..<latestNews.count).map { (forgottenNews + $0, latestNews[$0]) }
+        }
+
+        private mutating func note(_ news: News) {
+            if latestNews.count == 2 * Self.keptNews {
+                latestNews.removeFirst(Self.keptNews)
+                forgottenNews += Self.keptNews
+            }
+            latestNews.append(news)
+        }
+
         package func wasRemoved(_ id: WebhookID) -> Bool { removedWebhooks.contains(id) }
         package func wasRemoved(_ id: AccountID) -> Bool { removedAccounts.contains(id) }
 
@@ -58,6 +87,7 @@ package final class RegistryView: Sendable {
         }
 
         fileprivate mutating func put(_ webhook: Webhook) {
+            if webhooks[webhook.id] == nil { note(News(webhook: webhook.id, account: webhook.account)) }
             remove(webhook.id)
             webhooks[webhook.id] = webhook
             owned[webhook.account, default: []].insert(webhook.id)

@@ -17,6 +17,9 @@ package final class TranslateStage: StageHandler {
     private let passedOver = Metrics.counter("records_passed_over_total", "Domain records that no mapping wants.")
     private let tombstones = Metrics.counter("records_without_value_total", "Domain records without a value.")
 
+    private let caughtUp = Metrics.counter(
+        "deliveries_caught_up_total", "Events routed to a webhook that this process had heard of late.")
+
     private static let unfinishedPerPartition = 5000
 
     /// Topics to subscribe to at the next turn; nil when the consumer has the right ones.
@@ -30,7 +33,8 @@ package final class TranslateStage: StageHandler {
         producer: KafkaProducer
     ) {
         self.topics = topics
-        translator = Translator(plans: plans, topics: topics, view: view, payloadBytes: payloadBytes)
+        translator = Translator(
+            plans: plans, topics: topics, view: view, payloadBytes: payloadBytes, keepsRecent: true)
         deliveries = producer.topic(topics.deliveries)
         deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
         // The plans may have been replaced since the consumer was made.
@@ -53,7 +57,21 @@ package final class TranslateStage: StageHandler {
     package func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
         if let topics = translator.refresh() ?? newTopics { loop.subscribe(to: topics) }
         newTopics = nil
+        // Their records may be finished already, so no ledger waits for these: a process that dies now loses them, which is
+        // what the contract allows for the first second of a webhook.
+        translator.catchUp { delivery, body in
+            setKey(delivery)
+            loop.producer.produce(
+                deliveries, partition: Murmur2.partition(key, of: topics.shards), key: key, value: body,
+                headers: delivery.headers(), token: 0)
+            caughtUp.add()
+        }
         return nil
+    }
+
+    private func setKey(_ delivery: borrowing Delivery) {
+        key.removeAll(keepingCapacity: true)
+        delivery.webhook.append(to: &key)
     }
 
     package func handle(
@@ -69,8 +87,7 @@ package final class TranslateStage: StageHandler {
             value: value, headers: headers)
         do throws(Translator.Refusal) {
             let outcome = try translator.translate(domainRecord, key: message.key) { delivery, body in
-                key.removeAll(keepingCapacity: true)
-                delivery.webhook.append(to: &key)
+                setKey(delivery)
                 loop.produce(
                     deliveries, partition: Murmur2.partition(key, of: topics.shards), key: key, value: body,
                     headers: delivery.headers(), for: record)

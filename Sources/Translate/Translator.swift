@@ -34,13 +34,18 @@ package final class Translator {
     }
 
     private let source: MappingPlans
-    private let topics: Topics
+    private let notices: String
     private let view: RegistryView
     private let payloadBytes: Int
     private let mapper: Mapper
     private var plans: [String: MappingPlan] = [:]
     private var version = 0
     private var identity: [UInt8] = []
+    /// For webhooks that are heard of late; nil where nobody asks for it.
+    private var recent: RecentEvents?
+    /// Up to where the view's news were looked at.
+    private var heard: Int
+    private var seenVersion: UInt64 = 0
     private let unknownAccounts = Metrics.counter(
         "records_of_foreign_accounts_total",
         "Events whose account has no id of the bridge's, so that nobody hears of them.")
@@ -50,10 +55,16 @@ package final class Translator {
     /// A W3C trace context has 55 bytes; anything much longer is none and would only travel.
     private static let traceparentBytes = 128
 
-    /// - Parameter payloadBytes: the largest body, `limits.payloadBytes`.
-    package init(plans: MappingPlans, topics: Topics, view: RegistryView, payloadBytes: Int) {
+    /// - Parameters:
+    ///   - payloadBytes: the largest body, `limits.payloadBytes`.
+    ///   - keepsRecent: whether ``catchUp(emit:)`` will be called.
+    package init(
+        plans: MappingPlans, topics: Topics, view: RegistryView, payloadBytes: Int, keepsRecent: Bool = false
+    ) {
         source = plans
-        self.topics = topics
+        notices = topics.notices
+        recent = keepsRecent ? RecentEvents() : nil
+        heard = view.read { $0.newsCount }
         self.view = view
         self.payloadBytes = payloadBytes
         // A body a little over the limit is written whole, so that the reason can say by how much.
@@ -120,20 +131,28 @@ package final class Translator {
         _ mapped: MappedEvent, _ body: UnsafeRawBufferPointer, _ record: DomainRecord, key: UnsafeRawBufferPointer,
         emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void
     ) -> Int {
-        let routes: [RoutingTable.Route] =
-            switch mapped.audience {
-            case .account(let account): view.read { $0.routes.routes(account: account, type: mapped.webhookType) }
-            case .everyone: view.read { $0.routes.routes(everyoneTo: mapped.webhookType) }
-            case .unknownAccount: noRoutes()
-            }
-        guard !routes.isEmpty else { return 0 }
+        let account: AccountID?
+        switch mapped.audience {
+        case .account(let id): account = id
+        case .everyone: account = nil
+        case .unknownAccount:
+            // Nobody's mistake that a dead letter could name, but somebody may look for it.
+            unknownAccounts.add()
+            return 0
+        }
+        let (routes, known) = view.read { ($0.routes(to: account, type: mapped.webhookType), $0.newsCount) }
         let about = subject(of: record, key: key)
-        let origin = record.origin
         let traceparent = traceparent
+        recent?.add(
+            RecentEvents.Entry(
+                event: mapped.event, type: mapped.webhookType, account: account, subject: about, topic: record.topic,
+                partition: record.partition, offset: record.offset, timestamp: record.timestamp,
+                traceparent: traceparent, routedAt: Clock.wallMilliseconds(), known: known), body: body)
+        guard !routes.isEmpty else { return 0 }
+        let origin = record.origin
         var count = 0
         for route in routes where route.webhook != about {
-            let earliest = route.createdAt.milliseconds - Self.creationSlackMilliseconds
-            if record.timestamp >= 0, record.timestamp < earliest { continue }
+            if Self.isTooOld(record.timestamp, for: route) { continue }
             emit(
                 Delivery(
                     webhook: route.webhook, account: route.account, event: mapped.event, eventType: mapped.webhookType,
@@ -142,6 +161,38 @@ package final class Translator {
             count += 1
         }
         return count
+    }
+
+    private static func isTooOld(_ timestamp: Int64, for route: RoutingTable.Route) -> Bool {
+        timestamp >= 0 && timestamp < route.createdAt.milliseconds - creationSlackMilliseconds
+    }
+
+    /// Routes to webhooks that were heard of since the last call what was translated after they had been created and before
+    /// they were heard of: a registration with another process takes up to a second to get here. To be called between two
+    /// records; costs nothing while no webhook is new.
+    package func catchUp(emit: (borrowing Delivery, UnsafeRawBufferPointer) -> Void) {
+        guard let recent, view.version != seenVersion else { return }
+        seenVersion = view.version
+        let news = view.read { $0.news(since: heard) }
+        guard let last = news.last else { return }
+        heard = last.number + 1
+        let accounts = Set(news.map(\.news.account))
+        let numbers = Dictionary(news.map { ($0.news.webhook, $0.number) }, uniquingKeysWith: { $1 })
+        recent.forEach { entry, body in
+            if let account = entry.account, !accounts.contains(account) { return }
+            for route in view.read({ $0.routes(to: entry.account, type: entry.type) })
+            where route.webhook != entry.subject && entry.routedAt >= route.createdAt.milliseconds {
+                guard let number = numbers[route.webhook], number >= entry.known,
+                    !Self.isTooOld(entry.timestamp, for: route)
+                else { continue }
+                emit(
+                    Delivery(
+                        webhook: route.webhook, account: route.account, event: entry.event, eventType: entry.type,
+                        id: deliveryID(entry.event, route.webhook), generation: route.generation,
+                        origin: "\(entry.topic)/\(entry.partition)/\(entry.offset)", traceparent: entry.traceparent,
+                        body: []), body)
+            }
+        }
     }
 
     /// To one webhook, whenever it was created.
@@ -166,19 +217,13 @@ package final class Translator {
 
     /// A notice is keyed by the webhook it is about, and nobody hears of its own disabling.
     private func subject(of record: DomainRecord, key: UnsafeRawBufferPointer) -> WebhookID? {
-        record.topic == topics.notices ? WebhookID(key) : nil
+        record.topic == notices ? WebhookID(key) : nil
     }
 
     private var traceparent: String? {
         mapper.traceparent.flatMap { bytes in
             bytes.count <= Self.traceparentBytes ? String(decoding: bytes, as: UTF8.self) : nil
         }
-    }
-
-    /// A foreign account id is nobody's mistake that a dead letter could name, but somebody may look for it.
-    private func noRoutes() -> [RoutingTable.Route] {
-        unknownAccounts.add()
-        return []
     }
 
     /// Contract §1: the digest over event id, webhook id and run, which is empty for a first delivery.
@@ -191,5 +236,12 @@ package final class Translator {
         identity.append(contentsOf: run.utf8)
         let (high, low) = Digest.prefix(of: identity)
         return DeliveryID(high: high, low: low)
+    }
+}
+
+extension RegistryView.State {
+    /// - Parameter account: nil for everybody.
+    fileprivate func routes(to account: AccountID?, type: String) -> [RoutingTable.Route] {
+        account.map { routes.routes(account: $0, type: type) } ?? routes.routes(everyoneTo: type)
     }
 }

@@ -89,6 +89,7 @@ extension LogStore {
             "python3", "-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])",
             directory.file,
             """
+            DROP TABLE responses;
             CREATE TABLE two (
               id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL, at INTEGER NOT NULL, delivered INTEGER NOT NULL,
               type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,

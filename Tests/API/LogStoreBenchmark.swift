@@ -70,6 +70,10 @@ private func processorSeconds() -> Double {
         for (name, filter, page) in [
             ("first page", LogFilter(), 1), ("page 100", LogFilter(), 100),
             ("failed only", LogFilter(isDelivered: false), 1),
+            ("one type", LogFilter(eventType: "module.completed"), 1),
+            ("failed, one type", LogFilter(isDelivered: false, eventType: "module.completed"), 1),
+            ("the last half", LogFilter(since: sampleTime.adding(milliseconds: Int64(total) * 500)), 1),
+            ("the first half", LogFilter(until: sampleTime.adding(milliseconds: Int64(total) * 500)), 1),
         ] {
             let begun = Clock.monotonic()
             var rows = 0

@@ -1,5 +1,6 @@
 // The log store against a real file.
 import API
+import CSQLite
 import Core
 import Foundation
 import JSON
@@ -82,6 +83,48 @@ extension LogStore {
         #expect(store.write(rows, next: 3))
         #expect(try store.page() == LogPage(rows: rows.reversed(), total: 2))
         #expect(store.generation == 1)
+    }
+
+    /// With NUL and what else a text may have.
+    @Test func keepsWhatTheEndpointAnswered() throws {
+        let store = directory.store()
+        defer { store.stop() }
+        var rows = [sampleRow(1, delivered: false), sampleRow(2, delivered: false), sampleRow(3)]
+        rows[0].response = ResponseExcerpt(
+            headers: [.init(name: "x-a", value: "a: b"), .init(name: "x-empty", value: "")],
+            body: "no\0 \"room\"\né\u{FFFD}")
+        rows[1].response = ResponseExcerpt(headers: [], body: "")
+        #expect(store.write(rows, next: 4))
+        #expect(try store.page() == LogPage(rows: rows.reversed(), total: 3))
+    }
+
+    @Test func keepsTheNewestAnswersOfEachWebhook() throws {
+        let store = directory.store {
+            $0.rowsPerWebhook = 300
+            $0.responsesPerWebhook = 50
+        }
+        defer { store.stop() }
+        func row(_ number: Int, webhook: Int = 1) -> AttemptRow {
+            var row = sampleRow(number, webhook: webhook, delivered: false)
+            row.response = ResponseExcerpt(headers: [.init(name: "x-n", value: "\(number)")], body: "sorry")
+            return row
+        }
+        #expect(store.write((0..<400).map { row($0) } + [row(400, webhook: 2)], next: 401))
+        func answers() throws -> [Int64] {
+            let pages = try (1...3).map { try store.page(page: $0, limit: 100).rows }
+            return pages.joined().filter { $0.response != nil }.map(\.offset)
+        }
+        #expect(eventually { (try? store.page().total) == 300 && (try? answers().count) == 50 })
+        #expect(try answers() == Array((350..<400).reversed()))
+        #expect(try store.page(2).rows.first?.response != nil)
+    }
+
+    /// They would take the memory of several each.
+    @Test func rowsWithAnswersCountMoreWhileTheyWait() {
+        var row = sampleRow(1, delivered: false)
+        #expect(row.weight == 1)
+        row.response = ResponseExcerpt(headers: [], body: String(repeating: "x", count: 1024))
+        #expect(row.weight == 5)
     }
 
     @Test func pagesNewestFirst() throws {
@@ -238,6 +281,30 @@ extension LogStore {
         #expect(FileManager.default.fileExists(atPath: directory.file + ".damaged"))
     }
 
+    /// What a process of the version before has written is there, and goes on with answers.
+    @Test func takesOverAFileOfVersionThree() throws {
+        var rows = (1...3).map { sampleRow($0, delivered: $0 != 2) }
+        var store = directory.store()
+        #expect(store.write(rows, next: 4))
+        store.stop()
+        try run("DROP TABLE responses; PRAGMA user_version = 3;")
+        store = directory.store()
+        defer { store.stop() }
+        #expect(store.resumeOffsets() == [0: 4])
+        rows.append(sampleRow(4, delivered: false))
+        rows[3].response = ResponseExcerpt(headers: [], body: "sorry")
+        #expect(store.write([rows[3]], next: 5))
+        #expect(try store.page() == LogPage(rows: rows.reversed(), total: 4))
+        #expect(!FileManager.default.fileExists(atPath: directory.file + ".damaged"))
+    }
+
+    private func run(_ sql: String) throws {
+        var handle: OpaquePointer?
+        #expect(sqlite3_open(directory.file, &handle) == SQLITE_OK)
+        defer { sqlite3_close(handle) }
+        #expect(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle)))")
+    }
+
     @Test func makesANewFileWhenItIsDeleted() throws {
         let store = directory.store()
         defer { store.stop() }
@@ -305,6 +372,17 @@ extension LogStore {
     @Test(arguments: ["eventId", "eventType", "attempt", "status", "timestamp", "webhookId", "accountId", "deliveryId"])
     func refusesARecordWithout(_ field: String) throws {
         #expect(try read(record.replacingOccurrences(of: "\"\(field)\"", with: "\"x\"")) == nil)
+    }
+
+    @Test func readsWhatTheEndpointAnswered() throws {
+        let text = record.replacingOccurrences(
+            of: "\"lane\"", with: #""responseHeaders":{"x-a":"1","x-b":"\"2\""},"responseBody":"no\u0000room","lane""#)
+        let row = try #require(try read(text))
+        #expect(
+            row.response
+                == ResponseExcerpt(
+                    headers: [.init(name: "x-a", value: "1"), .init(name: "x-b", value: "\"2\"")], body: "no\0room"))
+        #expect(try read(record)?.response == nil)
     }
 
     @Test func takesNullForWhatThereWasNot() throws {

@@ -122,6 +122,23 @@ struct BadBody: Sendable, CustomTestStringConvertible {
                 """)
     }
 
+    @Test func showsWhatTheEndpointAnswered() throws {
+        let id = try api.register()
+        var row = sampleRow(0, delivered: false)
+        row.webhook = .init(id)!
+        row.account = api.mine.id
+        row.responseCode = 500
+        row.error = "HTTP 500"
+        row.response = ResponseExcerpt(headers: [.init(name: "x-a", value: "\"b\"")], body: "no\nroom")
+        #expect(api.logs.write([row], next: 1))
+        #expect(
+            try api.call("GET", "/v1/webhooks/\(id)/logs").text.contains(
+                """
+                "error":"HTTP 500","timestamp":"2024-01-15T10:30:15Z",\
+                "responseHeaders":{"x-a":"\\"b\\""},"responseBody":"no\\nroom"}],
+                """))
+    }
+
     @Test func pagesAndFilters() throws {
         let id = try api.register()
         try fill(id, 120)

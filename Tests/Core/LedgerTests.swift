@@ -39,6 +39,27 @@ import Testing
         #expect(ledger.watermark == 1001)
     }
 
+    /// The broker has deleted a billion records that were not read yet, while one before them is unfinished.
+    @Test func aHugeGapTakesNoRoom() {
+        var ledger = Ledger()
+        _ = ledger.open(5)
+        _ = ledger.open(1_000_000_000)
+        _ = ledger.open(1_000_000_001)
+        ledger.add(1_000_000_001)
+        #expect(ledger.span == 3 && ledger.watermark == 5)
+        ledger.settle(1_000_000_000)
+        #expect(ledger.watermark == 5)
+        ledger.settle(5)
+        #expect(ledger.watermark == 1_000_000_001)
+        ledger.settle(1_000_000_001)
+        #expect(ledger.watermark == 1_000_000_001)
+        ledger.settle(1_000_000_001)
+        #expect(ledger.watermark == 1_000_000_002 && ledger.span == 0)
+        _ = ledger.open(1_000_000_002)
+        for gap in 1...Int64(16) { _ = ledger.open(1_000_000_002 + gap * 5000) }
+        #expect(ledger.span == Ledger.maxSpan, "many of them stop the reading, as many records do")
+    }
+
     @Test func offsetsReadTwiceAreRefused() {
         var ledger = Ledger()
         _ = ledger.open(7)
@@ -58,6 +79,7 @@ import Testing
             for _ in 0..<2000 {
                 if Int.random(in: 0..<3, using: &random) == 0 || model.isEmpty {
                     next += Int64.random(in: 0...3, using: &random) == 0 ? 2 : 0
+                    next += Int64.random(in: 0...200, using: &random) == 0 ? 1_000_000 : 0
                     let isNew = ledger.open(next)
                     #expect(isNew)
                     model[next] = 1

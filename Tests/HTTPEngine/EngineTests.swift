@@ -53,6 +53,34 @@ import Testing
         harness.engine.stop()
     }
 
+    @Test func keepsWhatASuccessSaidWhereThatIsAskedFor() throws {
+        let server = ScriptedServer { peer in
+            while peer.request() != nil { peer.answer(200, headers: "X-Place: here\r\n", body: "thanks") }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server), keepsSuccess: true)
+        #expect(result.outcome == .answered(status: 200))
+        #expect(String(decoding: result.bodyPrefix, as: UTF8.self) == "thanks")
+        #expect(String(decoding: result.responseHead, as: UTF8.self).contains("X-Place: here\r\n"))
+        let next = try harness.post(url(server))
+        #expect(next.reusedConnection && next.responseHead.isEmpty && next.bodyPrefix.isEmpty)
+        harness.engine.stop()
+    }
+
+    /// The body is waited for, but it neither undoes the success nor counts as response time.
+    @Test func aBodyThatDoesNotComeIsNoFailureOfAKeptSuccess() throws {
+        let server = ScriptedServer { peer in
+            while peer.request() != nil { peer.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal") }
+        }
+        defer { server.stop() }
+        let harness = try Harness()
+        let result = try harness.post(url(server), timeout: 1500, keepsSuccess: true)
+        #expect(result.outcome == .answered(status: 200) && result.bodyPrefix == Array("hal".utf8))
+        #expect(result.durationMicroseconds < 1_400_000)
+        harness.engine.stop()
+    }
+
     @Test func keepsWhatAFailureSaid() throws {
         let server = ScriptedServer { peer in
             while peer.request() != nil { peer.answer(503, headers: "Retry-After: 7\r\n", body: "sorry") }

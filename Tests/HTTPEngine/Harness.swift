@@ -51,12 +51,14 @@ final class Harness: Sendable {
     }
 
     /// One POST and its result.
-    func post(_ url: String, body: String = "{}", timeout: Int = 5000) throws -> HTTPResult {
+    func post(
+        _ url: String, body: String = "{}", timeout: Int = 5000, keepsSuccess: Bool = false
+    ) throws -> HTTPResult {
         let before = resultCount
         let request = HTTPRequest(
             token: UInt64(before), affinity: 0, endpoint: try Self.endpoint(url, policy: policy),
             headerLines: Array("X-A: b\r\n".utf8),
-            body: Array(body.utf8), timeoutMilliseconds: timeout)
+            body: Array(body.utf8), timeoutMilliseconds: timeout, keepsSuccess: keepsSuccess)
         engine.submit([request])
         return try results(before + 1)[before]
     }

@@ -4,8 +4,10 @@ import HTTPEngine
 import Testing
 
 @Suite struct ResponseReaderTests {
-    private func read(_ text: String, chunk: Int, closes: Bool) -> (ResponseReader, ResponseReader.Verdict) {
-        var reader = ResponseReader()
+    private func read(
+        _ text: String, chunk: Int, closes: Bool, keepsSuccess: Bool = false
+    ) -> (ResponseReader, ResponseReader.Verdict) {
+        var reader = ResponseReader(keepsSuccess: keepsSuccess)
         var verdict = ResponseReader.Verdict.more
         let bytes = Array(text.utf8)
         var position = 0
@@ -147,6 +149,18 @@ import Testing
         #expect(reader.keptBody == Array(repeating: UInt8(ascii: "e"), count: 1024))
         let (success, _) = read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", chunk: 100, closes: false)
         #expect(success.keptHead.isEmpty && success.keptBody.isEmpty)
+    }
+
+    @Test func keepsABoundedPartOfASuccessWhereThatIsAskedFor() {
+        for body in ["", flood("e", 3000), flood("e", 20_000)] {
+            let text = "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body
+            for chunk in Self.chunks {
+                let (reader, verdict) = read(text, chunk: chunk, closes: false, keepsSuccess: true)
+                #expect(verdict == .complete && reader.status == 200 && (reader.isReusable || body.utf8.count > 16_384))
+                #expect(String(decoding: reader.keptHead, as: UTF8.self).hasPrefix("HTTP/1.1 200 OK\r\nX: y\r\n"))
+                #expect(reader.keptBody == Array(body.utf8.prefix(1024)))
+            }
+        }
     }
 
     @Test(arguments: [

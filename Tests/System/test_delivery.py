@@ -9,6 +9,8 @@ from harness.documented import DocumentedSubscriber
 from harness.events import EXAMPLE_TYPES, completed_modules, domain_record, event_id, expected_body, topic_of
 from harness.bridge import PARTITIONS
 from harness.kafka import murmur2
+from harness.receiver import Answer
+from harness.schemas import faults
 from harness.waiting import until
 
 
@@ -115,6 +117,22 @@ def test_every_attempt_is_a_record_and_a_log_entry(world, account):
     assert entry["eventId"] == identifier and entry["eventType"] == "module.completed"
     assert isinstance(entry["responseTime"], int)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", entry["timestamp"])
+
+
+def test_the_log_shows_what_a_failing_endpoint_answered(world, account):
+    secret = "whsec_" + "A" * 44
+    said = ("é" * 600 + secret).encode()
+    world.receiver.script("/explains", [
+        Answer(503, {"Content-Type": "text/plain", "Set-Cookie": "sid=31d4", "X-Debug": secret}, said)])
+    webhook = account.register(world.receiver.url("/explains"), "module.completed")
+    produce_example(world, account, "module.completed", event_id="explained")
+    failure = until(lambda: account.log(webhook["id"])["data"], 15, "the failure")[-1]
+    assert list(failure)[-4:] == ["error", "timestamp", "responseHeaders", "responseBody"]
+    assert failure["responseHeaders"] == {"content-length": str(len(said)), "content-type": "text/plain",
+                                          "set-cookie": "[not kept]", "x-debug": "whsec_***"}
+    assert failure["responseBody"] == "é" * 512
+    attempt, *_ = world.wait_records("attempts", lambda record: record.key.decode() == webhook["id"])
+    assert attempt.json["responseBody"] == "é" * 512 and faults("attempts", attempt.json) == []
 
 
 def test_nothing_is_sent_again_after_a_clean_stop(make_world):

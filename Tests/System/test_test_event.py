@@ -18,6 +18,7 @@ from harness.waiting import until
 
 WORLD_SETTINGS = {"retry": {"timeScale": 0.00001}}
 ENTRY = ["eventId", "eventType", "attempt", "status", "responseCode", "responseTime", "timestamp"]
+ANSWER = ["responseHeaders", "responseBody"]
 
 
 def ask(account, webhook, body=None, **options):
@@ -82,7 +83,7 @@ def test_it_arrives_signed_and_is_in_the_log(world, account, body):
     assert Webhook(webhook["signingSecret"]).verify(delivery.body, delivery.headers)["id"] == identifier
 
     entry, = logged(account, webhook, identifier)
-    assert list(entry) == ENTRY
+    assert list(entry) == ENTRY + ANSWER
     assert entry["eventType"] == "webhook.test" and entry["attempt"] == 1
     assert entry["status"] == "delivered" and entry["responseCode"] == 200
 
@@ -97,8 +98,11 @@ def test_it_arrives_signed_and_is_in_the_log(world, account, body):
 
 def test_waiting_answers_with_the_entry(world, account):
     webhook = account.register(world.receiver.url("/waits"), "module.completed")
+    world.receiver.script("/waits", [Answer(200, {"X-Place": "here", "Set-Cookie": "sid=31d4"}, b"th\x00nks \xff")])
     entry = entry_of(ask(account, webhook, {"event": "webhook.test", "wait": True}))
-    assert list(entry) == ENTRY
+    assert list(entry) == ENTRY + ANSWER
+    assert entry["responseHeaders"] == {"content-length": "8", "x-place": "here", "set-cookie": "[not kept]"}
+    assert entry["responseBody"] == "th\0nks \N{REPLACEMENT CHARACTER}"
     assert entry["status"] == "delivered" and entry["responseCode"] == 200 and entry["attempt"] == 1
     delivery, = world.receiver.at("/waits")
     assert delivery.event_id == entry["eventId"]
@@ -112,7 +116,7 @@ def test_a_failed_test_is_one_attempt_that_counts_nowhere(world, account, fails)
     world.receiver.script(path, [500])
     webhook = account.register(url, "reward.issued")
     entry = entry_of(ask(account, webhook, {"wait": True}))
-    assert list(entry) == [*ENTRY[:6], "error", ENTRY[6]]
+    assert list(entry) == [*ENTRY[:6], "error", ENTRY[6]] + (ANSWER if fails == "500" else [])
     assert entry["status"] == "failed" and entry["error"] and entry["attempt"] == 1
     assert entry["responseCode"] == (500 if fails == "500" else None)
     marker(world, account, "/marker/" + fails)

@@ -26,6 +26,8 @@ package struct AttemptRow: Equatable, Sendable {
     package var origin: String?
     package var nextAttemptAt: Timestamp?
     package var backoffTier: String?
+    /// What the endpoint answered; of failures and tests only, and only as long as it is kept.
+    package var response: ResponseExcerpt?
     /// How the webhook's lane stood then. The store keeps a webhook's latest only: pages come without.
     package var lane: LaneReport?
 
@@ -33,7 +35,7 @@ package struct AttemptRow: Equatable, Sendable {
         partition: Int32, offset: Int64, webhook: WebhookID, account: AccountID, delivery: DeliveryID, event: EventID,
         eventType: String, attempt: Int, isDelivered: Bool, responseCode: Int?, responseTime: Int?, error: String?,
         at: Timestamp, origin: String? = nil, nextAttemptAt: Timestamp? = nil, backoffTier: String? = nil,
-        lane: LaneReport? = nil
+        response: ResponseExcerpt? = nil, lane: LaneReport? = nil
     ) {
         self.partition = partition
         self.offset = offset
@@ -51,6 +53,7 @@ package struct AttemptRow: Equatable, Sendable {
         self.origin = origin
         self.nextAttemptAt = nextAttemptAt
         self.backoffTier = backoffTier
+        self.response = response
         self.lane = lane
     }
 
@@ -71,6 +74,8 @@ package struct AttemptRow: Equatable, Sendable {
         var row = (code: Int?.none, time: Int?.none, error: String?.none, origin: String?.none)
         var next: Timestamp?
         var tier: String?
+        var headers: JSONValue?
+        var body: String?
         var lane: JSONValue?
         // One walk over the members instead of a search for each.
         for (key, value) in json.members {
@@ -102,6 +107,10 @@ package struct AttemptRow: Equatable, Sendable {
                 next = value.stringBytes.flatMap { Timestamp(rfc3339: $0) }
             } else if sameBytes(key, "backoffTier") {
                 tier = value.string
+            } else if sameBytes(key, "responseHeaders") {
+                headers = value
+            } else if sameBytes(key, "responseBody") {
+                body = value.string
             } else if sameBytes(key, "lane") {
                 lane = value
             }
@@ -115,7 +124,48 @@ package struct AttemptRow: Equatable, Sendable {
             eventType: eventType, attempt: attempt, isDelivered: status == "delivered", responseCode: row.code,
             responseTime: row.time, error: row.error, at: at, origin: row.origin, nextAttemptAt: next,
             backoffTier: tier,
+            response: body.map { ResponseExcerpt(headers: headers, body: $0) },
             lane: lane.flatMap { LaneReport(json: $0, at: at.adding(milliseconds: Int64(row.time ?? 0))) })
+    }
+}
+
+extension AttemptRow {
+    /// What it takes of the memory for rows that wait: one with an answer as much as several without.
+    package var weight: Int { 1 + (response?.byteCount ?? 0) / 256 }
+}
+
+extension ResponseExcerpt {
+    /// As an attempts record has it; of more than is ever written no more is taken.
+    fileprivate init(headers: JSONValue?, body: String) {
+        var read: [Header] = []
+        headers?.forEachMember { name, value in
+            guard read.count < Self.maximumHeaders, let value = value.string else { return }
+            read.append(Header(name: String(decoding: name, as: UTF8.self), value: value))
+        }
+        self.init(headers: read, body: String(body.unicodeScalars.prefix(Self.maximumBodyBytes)))
+    }
+
+    /// Its headers as lines, for the file.
+    var headerLines: [UInt8] {
+        var lines: [UInt8] = []
+        for header in headers {
+            lines.append(contentsOf: header.name.utf8)
+            lines.append(0x3a)
+            // No header value has a line's end; a record that was not written by the bridge might.
+            lines.append(contentsOf: header.value.utf8.lazy.map { $0 == 0x0a ? 0x20 : $0 })
+            lines.append(0x0a)
+        }
+        return lines
+    }
+
+    init(headerLines: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer) {
+        let headers = headerLines.split(separator: 0x0a).compactMap { line -> Header? in
+            guard let colon = line.firstIndex(of: 0x3a) else { return nil }
+            return Header(
+                name: String(decoding: line[..<colon], as: UTF8.self),
+                value: String(decoding: line[(colon + 1)...], as: UTF8.self))
+        }
+        self.init(headers: headers, body: String(decoding: body, as: UTF8.self))
     }
 }
 

@@ -43,15 +43,22 @@ final class LogReader {
         let found = try connection.statement(
             """
             SELECT a.place, a.at, a.delivered, t.name, a.attempt, a.code, a.duration, a.error, a.event, a.delivery,
-              a.origin, a.next_at, a.tier
+              a.origin, a.next_at, a.tier, r.headers, r.body
             FROM (SELECT * FROM attempts WHERE \(condition) ORDER BY at DESC, place DESC LIMIT ?6 OFFSET ?7) AS a
-            JOIN event_types AS t ON t.id = a.type ORDER BY a.at DESC, a.place DESC
+            JOIN event_types AS t ON t.id = a.type LEFT JOIN responses AS r ON r.place = a.place
+            ORDER BY a.at DESC, a.place DESC
             """)
         bind(found)
         found.bind(Int64(limit), at: 6)
         found.bind(Int64((page - 1) * limit), at: 7)
         var rows: [AttemptRow] = []
-        while try found.step() { rows.append(row(found, webhook, account)) }
+        while try found.step() {
+            var row = row(found, webhook, account)
+            if found.isPresent(14) {
+                row.response = ResponseExcerpt(headerLines: found.blob(13), body: found.blob(14))
+            }
+            rows.append(row)
+        }
         found.reset()
         return LogPage(rows: rows, total: total)
     }

@@ -4,13 +4,14 @@
 // and offset in one integer). A page is a piece of it, a new row goes to the end of its webhook's piece and an old one from
 // its front, and there is no index to be kept beside it, which was a third of what a row cost. A filter reads the rows of
 // one webhook, of which there are no more than the bound. Webhooks and event types are small integers, to keep rows short.
-// Of each webhook's lane the latest report is kept, with its place on the topic.
+// What endpoints answered is a table of its own: a page needs few of them and a count none. Of each webhook's lane the latest
+// report is kept, with its place on the topic.
 internal import Core
 internal import Glibc
 
 enum LogSchema {
     /// A file of another version is moved aside and rebuilt from the topic.
-    static let version: Int64 = 3
+    static let version: Int64 = 4
 
     private static let attempts = """
         CREATE TABLE attempts (
@@ -18,8 +19,19 @@ enum LogSchema {
           type INTEGER NOT NULL, attempt INTEGER NOT NULL, code INTEGER, duration INTEGER, error TEXT,
           event BLOB NOT NULL, delivery BLOB NOT NULL, origin TEXT, next_at INTEGER, tier TEXT,
           PRIMARY KEY (webhook, at, place)) WITHOUT ROWID;
+        """
+
+    /// Headers and body are bytes of text, in which there may be NUL.
+    private static let responses = """
+        CREATE TABLE responses (
+          place INTEGER PRIMARY KEY, webhook INTEGER NOT NULL, at INTEGER NOT NULL, headers BLOB NOT NULL,
+          body BLOB NOT NULL);
+        CREATE INDEX responses_of_webhook ON responses (webhook, at);
         PRAGMA user_version = \(version);
         """
+
+    /// Version 3 kept no answers.
+    private static let fromVersion3 = responses
 
     /// Version 2 had an index and a table by place.
     private static let fromVersion2 = """
@@ -30,6 +42,7 @@ enum LogSchema {
           SELECT webhook, at, id, delivered, type, attempt, code, duration, error, event, delivery, origin, next_at, tier
           FROM attempts_by_place;
         DROP TABLE attempts_by_place;
+        \(fromVersion3)
         """
 
     static let tables = """
@@ -41,6 +54,7 @@ enum LogSchema {
           queued INTEGER NOT NULL, deferred INTEGER NOT NULL, next_probe_at INTEGER, last_success_at INTEGER,
           last_error TEXT, last_error_at INTEGER, p50 INTEGER, p99 INTEGER);
         \(attempts)
+        \(responses)
         """
 
     /// Opens the file for writing and makes what is missing.
@@ -58,6 +72,8 @@ enum LogSchema {
             try connection.execute("BEGIN; \(Self.tables) COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
         } else if found == 2 {
             try connection.execute("BEGIN; \(fromVersion2) COMMIT")
+        } else if found == 3 {
+            try connection.execute("BEGIN; \(fromVersion3) COMMIT")
         } else if found != version {
             throw SQLiteError(
                 code: 1, description: "the file is of schema version \(found), this program writes \(version)")
@@ -90,6 +106,9 @@ struct LogFile {
         unlink(path + "-shm")
         rename(path, path + ".damaged")
     }
+
+    /// - Returns: whether there was one.
+    func removeDamaged() -> Bool { unlink(path + ".damaged") == 0 }
 }
 
 /// The twelve bytes of an id, as they are stored.

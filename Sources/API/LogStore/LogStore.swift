@@ -9,8 +9,11 @@ internal import Synchronization
 
 package struct LogLimits: Sendable {
     package var rowsPerWebhook = 10_000
+    /// What endpoints answered is kept of the newest so many failures and tests of a webhook.
+    package var responsesPerWebhook = 1000
     package var ageMilliseconds: Int64 = 30 * 86_400_000
-    /// Rows that wait to be written; beyond this ``LogStore/append(_:offsets:)`` takes no more.
+    /// Rows that wait to be written, each by its ``AttemptRow/weight``; beyond this ``LogStore/append(_:offsets:)`` takes no
+    /// more.
     package var pendingRows = 65_536
     package var pendingQueries = 256
     /// Rows deleted at most between two transactions of new ones, or as many as were new.
@@ -90,8 +93,9 @@ package final class LogStore: Sendable {
         _ batch: [AttemptRow], offsets: [(partition: Int32, next: Int64)], generation: Int? = nil
     ) -> Bool {
         guard pendingRows.load(ordering: .relaxed) < limits.pendingRows else { return false }
-        pendingRows.wrappingAdd(batch.count, ordering: .relaxed)
-        batches.put(AttemptBatch(rows: batch, offsets: offsets, generation: generation))
+        let weight = batch.reduce(0) { $0 + $1.weight }
+        pendingRows.wrappingAdd(weight, ordering: .relaxed)
+        batches.put(AttemptBatch(rows: batch, weight: weight, offsets: offsets, generation: generation))
         return true
     }
 
@@ -113,7 +117,7 @@ package final class LogStore: Sendable {
                 if let current = writer, !unwritten.isEmpty {
                     try current.write(unwritten)
                     written = unwritten.reduce(0) { $0 + $1.rows.count }
-                    pendingRows.wrappingSubtract(written, ordering: .relaxed)
+                    pendingRows.wrappingSubtract(unwritten.reduce(0) { $0 + $1.weight }, ordering: .relaxed)
                     unwritten.removeAll(keepingCapacity: true)
                     offsets.withLock { $0 = current.offsets }
                 }
@@ -137,6 +141,7 @@ package final class LogStore: Sendable {
                     writer = nil  // closed before its file goes
                     setAside(error)
                 } else {
+                    makeRoom(error)
                     if mayComplain() {
                         Log.warning(
                             "the log store cannot be written; trying again every second", .path(file.path),
@@ -160,7 +165,7 @@ package final class LogStore: Sendable {
         let current = generation
         batches.removeAll { batch in
             guard let asked = batch.generation, asked != current else { return false }
-            pendingRows.wrappingSubtract(batch.rows.count, ordering: .relaxed)
+            pendingRows.wrappingSubtract(batch.weight, ordering: .relaxed)
             return true
         }
     }
@@ -175,6 +180,7 @@ package final class LogStore: Sendable {
             } catch {
                 // SQLITE_CANTOPEN (14) too: something stands at the path that is no file of ours.
                 guard !isSecond, error.isDamage || error.code & 0xFF == 14 else {
+                    makeRoom(error)
                     if mayComplain() {
                         Log.error(
                             "the log store cannot be opened; the log API is without data", .path(file.path),
@@ -186,6 +192,12 @@ package final class LogStore: Sendable {
             }
         }
         return nil
+    }
+
+    /// On a full disk a damaged file that is kept for a person to look at is not worth a log that cannot be written.
+    private func makeRoom(_ error: SQLiteError) {
+        guard error.isFull, file.removeDamaged() else { return }
+        Log.warning("the log store's disk is full; the damaged file that was put aside is deleted", .path(file.path))
     }
 
     /// What is tried every second is said every half minute.

@@ -5,6 +5,8 @@ internal import Core
 /// Rows read from the attempts topic and, by partition, the offset to go on at.
 struct AttemptBatch: Sendable {
     var rows: [AttemptRow]
+    /// What they count of what may wait.
+    var weight: Int
     var offsets: [(partition: Int32, next: Int64)]
     /// Of the file these offsets go on from; nil for any.
     var generation: Int?
@@ -15,15 +17,24 @@ final class LogWriter {
     private let connection: SQLiteConnection
     private let limits: LogLimits
     private(set) var offsets: [Int32: Int64] = [:]
-    private var webhooks: [WebhookID: (id: Int64, rows: Int)] = [:]
+    private var webhooks: [WebhookID: Kept] = [:]
     private var types: [String: Int64] = [:]
+    /// Which have more rows, and which more answers, than are kept.
     private var overfull: Set<WebhookID> = []
+    private var overanswered: Set<WebhookID> = []
     /// Whose old rows are looked for next.
     private var aging: [WebhookID] = []
     private var idBytes = IDBytes()
     private var inserting: SQLiteStatement?
     /// Of each webhook in the batches that are being written, the last row with a lane: one write a webhook, not one a row.
     private var latest: [WebhookID: AttemptRow] = [:]
+
+    /// What is in the file of a webhook.
+    private struct Kept {
+        let id: Int64
+        var rows = 0
+        var responses = 0
+    }
 
     private static let insert = """
         INSERT OR IGNORE INTO attempts
@@ -43,21 +54,29 @@ final class LogWriter {
         webhooks.removeAll()
         types.removeAll()
         overfull.removeAll()
+        overanswered.removeAll()
         let places = try connection.statement("SELECT partition, next FROM offsets")
         while try places.step() { offsets[Int32(places.integer(0))] = places.integer(1) }
         let names = try connection.statement("SELECT id, name FROM event_types")
         while try names.step() { types[names.text(1) ?? ""] = names.integer(0) }
-        var counts: [Int64: Int] = [:]
-        let counted = try connection.statement("SELECT webhook, count(*) FROM attempts GROUP BY webhook")
-        while try counted.step() { counts[counted.integer(0)] = Int(counted.integer(1)) }
+        let rows = try counts("SELECT webhook, count(*) FROM attempts GROUP BY webhook")
+        let responses = try counts("SELECT webhook, count(*) FROM responses GROUP BY webhook")
         let known = try connection.statement("SELECT id, webhook FROM webhooks")
         while try known.step() {
             guard known.blob(1).count == 12 else { continue }
             let webhook = WebhookID(bytes: Array(known.blob(1)))
-            let rows = counts[known.integer(0)] ?? 0
-            webhooks[webhook] = (known.integer(0), rows)
-            if rows > limits.rowsPerWebhook { overfull.insert(webhook) }
+            let id = known.integer(0)
+            webhooks[webhook] = Kept(id: id, rows: rows[id] ?? 0, responses: responses[id] ?? 0)
+            if rows[id] ?? 0 > limits.rowsPerWebhook { overfull.insert(webhook) }
+            if responses[id] ?? 0 > limits.responsesPerWebhook { overanswered.insert(webhook) }
         }
+    }
+
+    private func counts(_ sql: String) throws(SQLiteError) -> [Int64: Int] {
+        var counts: [Int64: Int] = [:]
+        let counted = try connection.statement(sql)
+        while try counted.step() { counts[counted.integer(0)] = Int(counted.integer(1)) }
+        return counts
     }
 
     // MARK: Writing
@@ -105,16 +124,40 @@ final class LogWriter {
         statement.bind(row.nextAttemptAt?.milliseconds, at: 13)
         statement.bind(row.backoffTier, at: 14)
         try statement.run()
-        if connection.changes == 1 { count(1, row.webhook) }
+        guard connection.changes == 1 else { return }
+        count(1, row.webhook)
+        if let response = row.response { try insert(response, of: row, webhook) }
+    }
+
+    private func insert(_ response: ResponseExcerpt, of row: AttemptRow, _ webhook: Int64) throws(SQLiteError) {
+        let statement = try connection.statement(
+            "INSERT OR REPLACE INTO responses (place, webhook, at, headers, body) VALUES (?1, ?2, ?3, ?4, ?5)")
+        statement.bind(LogSchema.place(partition: row.partition, offset: row.offset), at: 1)
+        statement.bind(webhook, at: 2)
+        statement.bind(row.at.milliseconds, at: 3)
+        response.headerLines.withUnsafeBytes { statement.bind(blob: $0, at: 4) }
+        Array(response.body.utf8).withUnsafeBytes { statement.bind(blob: $0, at: 5) }
+        try statement.run()
+        countResponses(1, row.webhook)
     }
 
     private func count(_ change: Int, _ webhook: WebhookID) {
-        let rows = webhooks[webhook, default: (0, 0)].rows + change
-        webhooks[webhook, default: (0, 0)].rows = rows
-        if rows > limits.rowsPerWebhook {
-            if rows == limits.rowsPerWebhook + 1 || change < 0 { overfull.insert(webhook) }
+        guard let rows = webhooks[webhook]?.rows else { return }
+        webhooks[webhook]?.rows = rows + change
+        note(webhook, rows + change, change, limit: limits.rowsPerWebhook, in: &overfull)
+    }
+
+    private func countResponses(_ change: Int, _ webhook: WebhookID) {
+        guard let responses = webhooks[webhook]?.responses else { return }
+        webhooks[webhook]?.responses = responses + change
+        note(webhook, responses + change, change, limit: limits.responsesPerWebhook, in: &overanswered)
+    }
+
+    private func note(_ webhook: WebhookID, _ count: Int, _ change: Int, limit: Int, in over: inout Set<WebhookID>) {
+        if count > limit {
+            if count == limit + 1 || change < 0 { over.insert(webhook) }
         } else if change < 0 {
-            overfull.remove(webhook)
+            over.remove(webhook)
         }
     }
 
@@ -162,7 +205,7 @@ final class LogWriter {
         idBytes.withBytes(of: row.webhook) { statement.bind(blob: $0, at: 1) }
         idBytes.withBytes(of: row.account) { statement.bind(blob: $0, at: 2) }
         try statement.run()
-        webhooks[row.webhook] = (connection.lastRowID, 0)
+        webhooks[row.webhook] = Kept(id: connection.lastRowID)
         return connection.lastRowID
     }
 
@@ -179,9 +222,11 @@ final class LogWriter {
 
     /// Whether so much is over the bound that pruning should not wait for a quiet moment.
     var hasExcess: Bool {
-        let slack = max(100, limits.rowsPerWebhook / 20)
-        return overfull.contains { (webhooks[$0]?.rows ?? 0) > limits.rowsPerWebhook + slack }
+        overfull.contains { (webhooks[$0]?.rows ?? 0) > Self.withSlack(limits.rowsPerWebhook) }
+            || overanswered.contains { (webhooks[$0]?.responses ?? 0) > Self.withSlack(limits.responsesPerWebhook) }
     }
+
+    private static func withSlack(_ limit: Int) -> Int { limit + max(100, limit / 20) }
 
     /// Deletes a bounded number of rows that are over a bound, so that writing is not held up for long.
     /// - Parameter rows: to delete at most.
@@ -192,6 +237,11 @@ final class LogWriter {
             guard room > 0 else { return true }
             let excess = (webhooks[webhook]?.rows ?? 0) - limits.rowsPerWebhook
             room -= try delete(webhook, before: .max, limit: min(room, excess))
+        }
+        for webhook in overanswered {
+            guard room > 0 else { return true }
+            let excess = (webhooks[webhook]?.responses ?? 0) - limits.responsesPerWebhook
+            room -= try deleteResponses(webhook, limit: min(room, excess))
         }
         let cutoff = now.adding(milliseconds: -limits.ageMilliseconds).milliseconds
         if aging.isEmpty { aging = Array(webhooks.keys) }
@@ -207,30 +257,66 @@ final class LogWriter {
 
     private func delete(_ webhook: WebhookID, before: Int64, limit: Int) throws(SQLiteError) -> Int {
         guard limit > 0, let id = webhooks[webhook]?.id else { return 0 }
+        let oldest = try connection.statement(
+            """
+            SELECT at, place FROM
+              (SELECT at, place FROM attempts WHERE webhook = ?1 AND at < ?2 ORDER BY at, place LIMIT ?3)
+            ORDER BY at DESC, place DESC LIMIT 1
+            """)
+        oldest.bind(id, at: 1)
+        oldest.bind(before, at: 2)
+        oldest.bind(Int64(limit), at: 3)
+        guard try oldest.step() else { return 0 }
+        let (at, place) = (oldest.integer(0), oldest.integer(1))
+        oldest.reset()
+        // Answers first: one that stays behind would belong to no row.
+        if webhooks[webhook]?.responses ?? 0 > 0 {
+            let deleted = try delete(
+                "DELETE FROM responses WHERE webhook = ?1 AND (at, place) <= (?2, ?3)", id, at, place)
+            countResponses(-deleted, webhook)
+        }
+        let deleted = try delete("DELETE FROM attempts WHERE webhook = ?1 AND (at, place) <= (?2, ?3)", id, at, place)
+        count(-deleted, webhook)
+        return deleted
+    }
+
+    private func delete(_ sql: String, _ webhook: Int64, _ at: Int64, _ place: Int64) throws(SQLiteError) -> Int {
+        let statement = try connection.statement(sql)
+        statement.bind(webhook, at: 1)
+        statement.bind(at, at: 2)
+        statement.bind(place, at: 3)
+        try statement.run()
+        return connection.changes
+    }
+
+    /// The oldest answers of a webhook; their rows stay.
+    private func deleteResponses(_ webhook: WebhookID, limit: Int) throws(SQLiteError) -> Int {
+        guard limit > 0, let id = webhooks[webhook]?.id else { return 0 }
         let statement = try connection.statement(
             """
-            DELETE FROM attempts WHERE webhook = ?1 AND (at, place) <=
-              (SELECT at, place FROM
-                 (SELECT at, place FROM attempts WHERE webhook = ?1 AND at < ?2 ORDER BY at, place LIMIT ?3)
-               ORDER BY at DESC, place DESC LIMIT 1)
+            DELETE FROM responses WHERE place IN
+              (SELECT place FROM responses WHERE webhook = ?1 ORDER BY at, place LIMIT ?2)
             """)
         statement.bind(id, at: 1)
-        statement.bind(before, at: 2)
-        statement.bind(Int64(limit), at: 3)
+        statement.bind(Int64(limit), at: 2)
         try statement.run()
         let deleted = connection.changes
-        count(-deleted, webhook)
+        countResponses(-deleted, webhook)
         return deleted
     }
 
     private func forget(_ webhook: WebhookID) throws(SQLiteError) {
         guard let id = webhooks[webhook]?.id else { return }
-        for table in ["DELETE FROM lanes WHERE webhook = ?1", "DELETE FROM webhooks WHERE id = ?1"] {
-            let statement = try connection.statement(table)
+        for deletion in [
+            "DELETE FROM lanes WHERE webhook = ?1", "DELETE FROM responses WHERE webhook = ?1",
+            "DELETE FROM webhooks WHERE id = ?1",
+        ] {
+            let statement = try connection.statement(deletion)
             statement.bind(id, at: 1)
             try statement.run()
         }
         webhooks[webhook] = nil
         overfull.remove(webhook)
+        overanswered.remove(webhook)
     }
 }

@@ -8,6 +8,8 @@ struct SQLiteError: Error, CustomStringConvertible {
 
     /// The file itself is wrong, so waiting does not help: not a database, corrupt, or of another shape.
     var isDamage: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR, SQLITE_MISMATCH].contains(code & 0xFF) }
+    /// There is no room for what was to be written.
+    var isFull: Bool { code & 0xFF == SQLITE_FULL }
 }
 
 /// A connection. Its owner's thread only; not Sendable.
@@ -125,6 +127,8 @@ final class SQLiteStatement {
     func optionalInteger(_ column: Int32) -> Int64? {
         sqlite3_column_type(handle, column) == SQLITE_NULL ? nil : sqlite3_column_int64(handle, column)
     }
+
+    func isPresent(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) != SQLITE_NULL }
 
     func text(_ column: Int32) -> String? { sqlite3_column_text(handle, column).map { String(cString: $0) } }
 

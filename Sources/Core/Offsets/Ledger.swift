@@ -3,8 +3,14 @@
 
 /// Counts, for each record read, the effects that are not yet acknowledged. A record is finished at zero.
 package struct Ledger: Sendable {
-    /// Pending effects by offset − `watermark`; offsets the log does not have (compacted, transaction markers) are 0.
+    /// Pending effects by offset − `watermark`, large gaps left out; offsets the log does not have (compacted, transaction
+    /// markers) are 0.
     private var pending: RingBuffer = RingBuffer()
+    /// Large gaps between the watermark and the last record read: where a broker has deleted what was not read yet, millions of
+    /// offsets may be missing.
+    private var gaps: [Range<Int64>] = []
+    private static let largeGap = 4096
+    private static let mostGaps = 16
     /// The next offset to commit: everything below it is finished.
     package private(set) var watermark: Int64 = 0
     /// The next offset to read.
@@ -19,7 +25,7 @@ package struct Ledger: Sendable {
     package static let maxSpan = 65_536
 
     /// Offsets between the watermark and the last record read; bounded by whoever reads.
-    package var span: Int { isEmpty ? 0 : Int(next - watermark) }
+    package var span: Int { gaps.count >= Self.mostGaps ? Self.maxSpan : pending.count }
 
     /// Whether a record has been read since the assignment.
     package var hasBegun: Bool { !isEmpty }
@@ -36,7 +42,12 @@ package struct Ledger: Sendable {
         // A gap at the head of an otherwise finished partition is passed at once, so that the span counts real records.
         if unfinished == 0 {
             pending.removeFirst(pending.count)
+            gaps.removeAll(keepingCapacity: true)
             watermark = offset
+            next = offset
+        }
+        if offset - next >= Self.largeGap {
+            gaps.append(next..<offset)
             next = offset
         }
         while next < offset {
@@ -51,7 +62,7 @@ package struct Ledger: Sendable {
 
     /// One more effect of an unfinished record.
     package mutating func add(_ offset: Int64) {
-        let index = Int(offset - watermark)
+        let index = index(of: offset)
         precondition(offset >= watermark && offset < next && pending[index] > 0, "effect of a finished record")
         pending[index] += 1
     }
@@ -60,7 +71,7 @@ package struct Ledger: Sendable {
     /// - Returns: whether the record is finished now.
     @discardableResult
     package mutating func settle(_ offset: Int64) -> Bool {
-        let index = Int(offset - watermark)
+        let index = index(of: offset)
         precondition(offset >= watermark && offset < next && pending[index] > 0, "effect settled twice")
         pending[index] -= 1
         guard pending[index] == 0 else { return false }
@@ -74,6 +85,16 @@ package struct Ledger: Sendable {
         while passed < pending.count, pending[passed] == 0 { passed += 1 }
         pending.removeFirst(passed)
         watermark += Int64(passed)
+        while let gap = gaps.first, gap.lowerBound <= watermark {
+            watermark += Int64(gap.count)
+            gaps.removeFirst()
+        }
+    }
+
+    private func index(of offset: Int64) -> Int {
+        var index = Int(offset - watermark)
+        for gap in gaps where gap.lowerBound < offset { index -= gap.count }
+        return index
     }
 }
 
