@@ -117,6 +117,11 @@ package final class DeliverStage: StageHandler {
         if hasSettled(delivery) {
             return dropRepeat(delivery, record, loop)
         }
+        if let twin = slots.twin(of: delivery), loop.owns(twin.record) {
+            // Whatever becomes of the twin is written before its own offset is passed, so this one is not needed.
+            counters.repeated.add()
+            return loop.finish(record)
+        }
         if intake.isDeferred, buriedForAge(delivery, message.timestamp, record, loop) { return }
         // After reading, so that no record seems to come from the future.
         let now = Clock.monotonic()
@@ -257,7 +262,6 @@ package final class DeliverStage: StageHandler {
         }
     }
 
-    /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
     /// Whether the attempt that a record asks for has been made and dealt with by this owner.
     func hasSettled(_ delivery: Delivery) -> Bool {
         settled.contains(delivery.id, generation: delivery.generation, attempt: delivery.attempt)
@@ -269,6 +273,7 @@ package final class DeliverStage: StageHandler {
         loop.finish(record)
     }
 
+    /// Nobody is to have it any more: its webhook is gone, or its replay was cancelled.
     private func drop(_ delivery: Delivery, _ record: RecordReference, _ loop: StageLoop) {
         counters.dropped.add()
         if let run = delivery.run { replays.ended(delivery.id, of: run) }
