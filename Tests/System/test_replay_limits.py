@@ -74,3 +74,20 @@ def test_replays_for_dead_endpoints_leave_room_for_others(make_world):
         assert wait_ended(world, dead, webhook, each, 150)["counts"]["events"] == 700
     for path in paths:
         until(arrived(world, path, events), 60, lambda: f"{path}: {len(world.receiver.accepted_ids(path))} arrived")
+
+
+@pytest.mark.timeout(120)
+def test_roles_in_processes_of_their_own_replay_all_the_same(make_world):
+    """One plans a replay and another runs it; neither translates what happens now, and both need the mappings."""
+    world = make_world("noida")
+    bridge = world.run()
+    account = world.account()
+    webhook = account.register(world.receiver.url("/apart"), "module.completed")
+    since, events = missed(world, account, webhook, 30)
+    bridge.stop()
+    bridge.start("--roles", "registry,api").wait_ready()
+    world.bridge("posts").start("--roles", "deliver,retry").wait_ready()
+    replay = ask(account, webhook, since=since)
+    assert replay["counts"]["records"] >= 30
+    assert wait_ended(world, account, webhook, replay)["counts"]["events"] == 30
+    until(arrived(world, "/apart", events), 20, "all of it")
