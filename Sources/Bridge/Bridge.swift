@@ -22,6 +22,8 @@ package struct BridgeConfiguration: Sendable {
 
     /// The roles that seal or open signing secrets.
     package static let rolesWithSecrets: Set<Role> = [.api, .deliver]
+    /// The roles that read domain records: also for a replay, which one plans and the other runs.
+    package static let rolesWithMappings: Set<Role> = [.translate, .api, .deliver]
 
     package init(
         settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox?, mailPassword: String? = nil

@@ -70,8 +70,13 @@ struct StageFactory: Sendable {
             ) { [view] in
                 MailStage(
                     topics: topics, settings: smtp, payloadBytes: settings.limits.payloadBytes, producer: $0, wake: wake
-                ) { account in
-                    !view.read { $0.wasRemoved(account) }
+                ) { account, written, since in
+                    let confirmedAt = view.confirmedAt
+                    let (isKnown, wasRemoved) = view.read { ($0.accounts[account] != nil, $0.wasRemoved(account)) }
+                    return MailAudience.judge(
+                        isKnown: isKnown, wasRemoved: wasRemoved, hasLoaded: confirmedAt > 0,
+                        isConfirmed: confirmedAt > since,
+                        ageMilliseconds: written < 0 ? nil : Clock.wallMilliseconds() - written)
                 }
             }
         case .api: return nil

@@ -29,6 +29,9 @@ struct SlotTable {
     private var records: [HeldRecord?] = []
     private var uses: [UInt32] = []
     private var free: [Int] = []
+    /// The slots of attempts after the first: only those have twins (a crash leaves a delivery and its retry both alive), and
+    /// they are few, so that a first attempt costs nothing here.
+    private var retries: [AttemptKey: Int32] = [:]
     /// Body bytes held, of all partitions.
     private(set) var bytes = 0
 
@@ -42,6 +45,7 @@ struct SlotTable {
         let size = record.delivery.body.count
         bytes += size
         record.intake.bytes += size
+        if let key = Self.key(record.delivery) { retries[key] = Int32(nextSlot) }
         if let slot = free.popLast() {
             records[slot] = record
             uses[slot] &+= 1
@@ -57,9 +61,22 @@ struct SlotTable {
         let size = record.delivery.body.count
         bytes -= size
         record.intake.bytes -= size
+        // One of an assignment that is over may have a successor under the same key.
+        if let key = Self.key(record.delivery), retries[key] == slot { retries[key] = nil }
         records[Int(slot)] = nil
         free.append(Int(slot))
         return record
+    }
+
+    private static func key(_ delivery: Delivery) -> AttemptKey? {
+        delivery.attempt > 0
+            ? AttemptKey(delivery.id, generation: delivery.generation, attempt: delivery.attempt) : nil
+    }
+
+    /// The record in hand that asks for the same attempt, unless it is a first one.
+    func twin(of delivery: Delivery) -> HeldRecord? {
+        guard let key = Self.key(delivery), let slot = retries[key] else { return nil }
+        return records[Int(slot)]
     }
 
     func token(_ slot: Int32) -> UInt64 { UInt64(uses[Int(slot)]) << 32 | UInt64(slot) }

@@ -97,6 +97,9 @@ final class Attempt {
 
     init(index: Int) { self.index = index }
 
+    /// Whose it is, to those that wait with it: a webhook has one endpoint for all its requests.
+    var owner: UInt { request.map { UInt(bitPattern: ObjectIdentifier($0.endpoint)) } ?? 0 }
+
     func reset() {
         phase = .free
         request = nil

@@ -2,7 +2,8 @@
 // Connections are named by small slot numbers which the pool hands out, waiting attempts by their own numbers.
 //
 // Bounds: open connections in total and per key. Reuse takes the idle connection used last, because it is the least
-// likely to have been given up by its receiver; when the total is reached the one idle longest makes room.
+// likely to have been given up by its receiver; when the total is reached the one idle longest makes room. Who waits at a
+// key's bound is served by webhook, in turn (`FairQueue`).
 package import Core
 
 /// What must be the same for two requests to share a connection. The judged address is part of it, so that a name
@@ -78,7 +79,7 @@ package struct ConnectionPool: Sendable {
         var key: PoolKey
         var open = 0
         var idle: [Int] = []
-        var waiting: [Int] = []
+        var waiting = FairQueue()
         var isQueued = false
     }
 
@@ -105,8 +106,12 @@ package struct ConnectionPool: Sendable {
     }
 
     /// An attempt wants a connection.
-    /// - Parameter mayWait: false if a limit means no; `wait` is then the whole answer.
-    package mutating func acquire(_ key: PoolKey, attempt: Int, now: UInt64, mayWait: Bool = true) -> Acquisition {
+    /// - Parameters:
+    ///   - owner: whose attempt it is; where several wait for one key they are served in turn.
+    ///   - mayWait: false if a limit means no; `wait` is then the whole answer.
+    package mutating func acquire(
+        _ key: PoolKey, attempt: Int, owner: UInt = 0, now: UInt64, mayWait: Bool = true
+    ) -> Acquisition {
         let group = groupIndex(key)
         // The newest idle one which is fit; unfit ones stay for the sweep, they are older or were promised less time.
         var position = groups[group].idle.count - 1
@@ -134,7 +139,7 @@ package struct ConnectionPool: Sendable {
             dropIfUnused(group)
             return .wait
         }
-        groups[group].waiting.append(attempt)
+        groups[group].waiting.append(attempt, owner: owner)
         if groups[group].open < limits.perKey { queue(group) }
         return .wait
     }
@@ -144,7 +149,7 @@ package struct ConnectionPool: Sendable {
     package mutating func release(_ slot: Int, now: UInt64, idleLimit: UInt64?) -> Release {
         let group = Int(slots[slot].group)
         guard now - slots[slot].openedAt < limits.ageNanoseconds else { return .close }
-        if !groups[group].waiting.isEmpty { return .handOver(attempt: groups[group].waiting.removeFirst()) }
+        if let next = groups[group].waiting.popFirst() { return .handOver(attempt: next) }
         // Another key waits for a connection of the total: room is worth more than reuse.
         if !heldBack.isEmpty { return .close }
         slots[slot].idleSince = now
@@ -163,9 +168,9 @@ package struct ConnectionPool: Sendable {
     }
 
     /// A waiting attempt gave up; it must not be handed a connection any more.
-    package mutating func cancelWaiting(_ attempt: Int, key: PoolKey) {
+    package mutating func cancelWaiting(_ attempt: Int, owner: UInt = 0, key: PoolKey) {
         guard let group = groupOfKey[key] else { return }
-        groups[Int(group)].waiting.removeAll { $0 == attempt }
+        groups[Int(group)].waiting.remove(attempt, owner: owner)
         dropIfUnused(Int(group))
     }
 
@@ -251,20 +256,20 @@ package struct ConnectionPool: Sendable {
     private mutating func nextWaiting(preferring group: Int, now: UInt64) -> Next? {
         if heldBack.isEmpty {
             // Nobody else waits for the total, so the closed one's own group is the only candidate.
-            guard !groups[group].waiting.isEmpty, groups[group].open < limits.perKey, open < limits.total else {
-                return nil
-            }
-            return Next(attempt: groups[group].waiting.removeFirst(), slot: take(group, now))
+            guard groups[group].open < limits.perKey, open < limits.total,
+                let attempt = groups[group].waiting.popFirst()
+            else { return nil }
+            return Next(attempt: attempt, slot: take(group, now))
         }
         if !groups[group].waiting.isEmpty, groups[group].open < limits.perKey { queue(group) }
         while open < limits.total, !heldBack.isEmpty {
             let candidate = Int(heldBack.removeFirst())
             groups[candidate].isQueued = false
-            guard !groups[candidate].waiting.isEmpty, groups[candidate].open < limits.perKey else {
+            guard groups[candidate].open < limits.perKey, let attempt = groups[candidate].waiting.popFirst() else {
                 dropIfUnused(candidate)
                 continue
             }
-            let next = Next(attempt: groups[candidate].waiting.removeFirst(), slot: take(candidate, now))
+            let next = Next(attempt: attempt, slot: take(candidate, now))
             if !groups[candidate].waiting.isEmpty, groups[candidate].open < limits.perKey { queue(candidate) }
             return next
         }

@@ -95,7 +95,7 @@ extension EngineThread {
     /// Gets the attempt a connection to its address: an idle one, a new one, or a place in the queue.
     func lease(_ attempt: Attempt) {
         guard let key = attempt.key else { return }
-        switch pool.acquire(key, attempt: attempt.index, now: now) {
+        switch pool.acquire(key, attempt: attempt.index, owner: attempt.owner, now: now) {
         case .reuse(let slot):
             guard let connection = connections[slot] else { preconditionFailure("the pool lent a closed connection") }
             begin(attempt, on: connection)
@@ -186,7 +186,7 @@ extension EngineThread {
     }
 
     private func leaveQueue(_ attempt: Attempt) {
-        if let key = attempt.key { pool.cancelWaiting(attempt.index, key: key) }
+        if let key = attempt.key { pool.cancelWaiting(attempt.index, owner: attempt.owner, key: key) }
         // It may have been called up in this very turn; then its slot goes back.
         guard let position = opens.firstIndex(where: { $0.attempt == attempt.index }) else { return }
         let slot = opens.remove(at: position).slot

@@ -92,7 +92,8 @@ package struct HTTPEngineConfiguration: Sendable {
     /// Open connections of all threads together.
     package var maximumConnections = 4096
     /// Open connections of one receiver (host, port and address). Many webhooks may be with one provider, and those that
-    /// hang there must leave room for the others: each has 16 at most, and soon 1 or 2 where it only times out.
+    /// hang there must leave room for the others: each has 16 at most, and soon 1 or 2 where it only times out; and where all
+    /// are taken, the webhooks that wait get them in turn.
     package var maximumConnectionsPerHost = 256
     package var idleSeconds = 15
     package var connectionAgeSeconds = 300

@@ -114,6 +114,22 @@ package final class KafkaReader {
         return low..<max(low, high)
     }
 
+    /// Whether the cluster has this partition. Blocks for at most `milliseconds`.
+    package func exists(_ topic: String, _ partition: Int32, milliseconds: Int) throws(KafkaError) -> Bool {
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let status = rd_kafka_metadata(handle, 1, nil, &metadata, Int32(milliseconds))
+        guard status == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
+            throw KafkaError(status, place: "reading the cluster's topics")
+        }
+        defer { rd_kafka_metadata_destroy(metadata) }
+        for index in 0..<Int(metadata.pointee.topic_cnt) {
+            let found = metadata.pointee.topics[index]
+            guard let name = found.topic, String(cString: name) == topic else { continue }
+            return found.err == RD_KAFKA_RESP_ERR_NO_ERROR && (0..<found.partition_cnt).contains(partition)
+        }
+        return false
+    }
+
     /// Reads what is there, waiting up to `milliseconds` for the first record.
     /// - Parameter goesOn: asked before each record after the first.
     /// - Returns: how many records were read, at most `limit`.

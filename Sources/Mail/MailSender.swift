@@ -1,5 +1,6 @@
 // The thread that talks to the mail server, so that the stage's loop goes on serving its group however long a server takes.
-// One mail after the other, in the order they came; a mail that is put off holds up those behind it and nothing else.
+// One mail after the other, in the order of `Core/Mail/MailQueue`: a mail that the server puts off for what it is stands aside,
+// and a server that does not work holds all of them up.
 internal import Core
 internal import Pipeline
 internal import Runtime
@@ -8,6 +9,10 @@ final class MailSender: Sendable {
     struct Job: Sendable {
         let record: RecordReference
         let message: MailMessage
+        /// When its record was written, milliseconds since 1970; negative where nobody knows.
+        let written: Int64
+        /// When it was read, monotonic nanoseconds.
+        let since: UInt64
         /// Jobs of an older round are handed back unsent.
         let round: Int
     }
@@ -20,15 +25,16 @@ final class MailSender: Sendable {
             case repeated
             /// Its account is gone.
             case unwanted
-            /// The partition went away before its turn came.
-            case handedBack
+            /// The partition goes away, and its turn has not come.
+            /// - isWanted: whether its account is known to be there still.
+            case handedBack(isWanted: Bool)
         }
         let job: Job
         let ending: Ending
     }
 
     private let settings: SMTPSettings
-    private let isWanted: @Sendable (AccountID) -> Bool
+    private let audience: MailStage.Audience
     private let jobs = Inbox<Job>(wake: EventFD())
     private let results: Inbox<Result>
     private let state = Guarded((round: 0, isStopping: false))
@@ -36,22 +42,25 @@ final class MailSender: Sendable {
     private let retried: Counter
 
     /// - Parameters:
-    ///   - isWanted: asked before each try whether an account's mail is still to be sent.
+    ///   - audience: asked before each try.
     ///   - results: one for every job, whatever becomes of it.
     init(
-        settings: SMTPSettings, isWanted: @escaping @Sendable (AccountID) -> Bool, results: Inbox<Result>,
-        retried: Counter
+        settings: SMTPSettings, audience: @escaping MailStage.Audience, results: Inbox<Result>, retried: Counter
     ) {
         self.settings = settings
-        self.isWanted = isWanted
+        self.audience = audience
         self.results = results
         self.retried = retried
         let started = OwnedThread(name: "smtp") { [self] in run() }
         thread.withLock { $0 = started }
     }
 
-    func send(_ message: MailMessage, for record: RecordReference) {
-        jobs.put(Job(record: record, message: message, round: state.withLock { $0.round }))
+    /// - Parameter written: when its record was written, milliseconds since 1970; negative where nobody knows.
+    func send(_ message: MailMessage, for record: RecordReference, written: Int64) {
+        jobs.put(
+            Job(
+                record: record, message: message, written: written, since: Clock.monotonic(),
+                round: state.withLock { $0.round }))
     }
 
     /// Hands back what the server cannot have taken yet; what comes after this is a new round.
@@ -73,61 +82,75 @@ final class MailSender: Sendable {
 
     private func run() {
         let client = SMTPClient(settings)
-        var waiting: [Job] = []
+        var queue = MailQueue<Job>()
         var batch: [Job] = []
         // Of a topic that sees a few a day.
         var sent = BoundedSet<EmailID>(kept: 5000)
-        var backoff = MailBackoff()
-        // When the server put the first one off; 0 while it has not. Its absence does not count.
-        var putOffSince: UInt64 = 0
-        var nextTry: UInt64 = 0
         while !isStopping {
             jobs.take(into: &batch)
-            waiting += batch
+            for job in batch { queue.add(job) }
             let round = state.withLock { $0.round }
-            let stale = waiting.prefix { $0.round < round }
+            let stale = queue.takeOut { $0.round < round }
             if !stale.isEmpty {
-                results.put(contentsOf: stale.map { Result(job: $0, ending: .handedBack) })
-                waiting.removeFirst(stale.count)
-                (putOffSince, nextTry) = (0, 0)
+                results.put(contentsOf: stale.map { Result(job: $0, ending: ending(ofStale: $0)) })
             }
             let now = Clock.monotonic()
-            guard let job = waiting.first, now >= nextTry else {
-                jobs.wake.wait(milliseconds: waiting.isEmpty ? 60_000 : Int((nextTry - now) / 1_000_000) + 1)
-                jobs.wake.clear()
-                continue
-            }
-            let isRepeated = sent.contains(job.message.id)
-            if let ending = isRepeated ? .repeated : attempt(job, client, &putOffSince) {
+            switch queue.next(now: now) {
+            case .try(let job):
+                guard let ending = attempt(job, client, &queue, sent) else { continue }
                 if case .sent = ending { sent.insert(job.message.id) }
-                waiting.removeFirst()
-                (putOffSince, nextTry) = (0, 0)
-                backoff.reset()
                 results.put(Result(job: job, ending: ending))
-            } else {
-                nextTry = Clock.monotonic() + backoff.wait()
+            case .wait(let until): sleep(milliseconds: Int((until - now) / 1_000_000) + 1)
+            case .nothing: sleep(milliseconds: 60_000)
             }
         }
     }
 
+    private func sleep(milliseconds: Int) {
+        jobs.wake.wait(milliseconds: milliseconds)
+        jobs.wake.clear()
+    }
+
+    private func ending(ofStale job: Job) -> Result.Ending {
+        switch audience(job.message.account, job.written, job.since) {
+        case .gone: .unwanted
+        case .wanted: .handedBack(isWanted: true)
+        case .unknown: .handedBack(isWanted: false)
+        }
+    }
+
     /// - Returns: nil when it is to be tried again.
-    private func attempt(_ job: Job, _ client: SMTPClient, _ putOffSince: inout UInt64) -> Result.Ending? {
-        guard isWanted(job.message.account) else { return .unwanted }
+    private func attempt(
+        _ job: Job, _ client: SMTPClient, _ queue: inout MailQueue<Job>, _ sent: BoundedSet<EmailID>
+    ) -> Result.Ending? {
+        let audience = audience(job.message.account, job.written, job.since)
+        if sent.contains(job.message.id) || audience == .gone {
+            queue.ended(serverAnswered: false)
+            return audience == .gone ? .unwanted : .repeated
+        }
+        guard audience == .wanted else {
+            queue.setAside(now: Clock.monotonic(), byServer: false)
+            return nil
+        }
         let outcome = client.send(job.message) { [state] hasBegun in
             state.withLock { $0.isStopping || !hasBegun && job.round < $0.round }
         }
         let now = Clock.monotonic()
-        if case .answered = outcome, putOffSince == 0 { putOffSince = now }
-        switch outcome.verdict(putOffFor: putOffSince == 0 ? 0 : now - putOffSince) {
-        case .done: return .sent
-        case .giveUp(let reason): return .refused(reason: reason)
-        case .again:
-            // One that was given up for us says nothing of the server.
-            guard state.withLock({ !$0.isStopping && job.round == $0.round }) else { return nil }
-            retried.add()
-            Log.warning(
-                "mail was not taken; it is tried again", .email(job.message.id.description), .reason(outcome.text))
-            return nil
+        let age = Clock.wallMilliseconds() - job.message.createdAt.milliseconds
+        switch outcome.verdict(ageMilliseconds: age, putOffFor: queue.putOffFor(now: now)) {
+        case .done:
+            queue.ended(serverAnswered: true)
+            return .sent
+        case .giveUp(let reason):
+            queue.ended(serverAnswered: true)
+            return .refused(reason: reason)
+        case .wait: queue.paused(now: now)
+        case .setAside: queue.setAside(now: now, byServer: true)
         }
+        // One that was given up for us says nothing of the server.
+        guard state.withLock({ !$0.isStopping && job.round == $0.round }) else { return nil }
+        retried.add()
+        Log.warning("mail was not taken; it is tried again", .email(job.message.id.description), .reason(outcome.text))
+        return nil
     }
 }

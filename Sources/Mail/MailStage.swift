@@ -1,5 +1,6 @@
-// MAIL: `emails` in, SMTP out. Its offset moves when the server has taken a mail or refused it for good. What a crash sends
-// again has the same Message-ID.
+// MAIL: `emails` in, SMTP out. Its offset moves when the server has taken a mail or refused it for good, and stands before one
+// that is put off, however many later ones were sent. At a hand-over such a one goes to the topic's end, so that the next
+// owner does not send the later ones again; what a crash sends again has the same Message-ID.
 package import Core
 internal import JSON
 package import Kafka
@@ -7,33 +8,50 @@ package import Pipeline
 package import Runtime
 
 package final class MailStage: StageHandler {
+    /// Whether a mail is still to be sent; any thread.
+    /// - written: when its record was written, milliseconds since 1970; negative where nobody knows.
+    /// - since: when it was read, monotonic nanoseconds.
+    package typealias Audience = @Sendable (_ account: AccountID, _ written: Int64, _ since: UInt64) -> MailAudience
+
     private let sender: MailSender
+    private let emails: KafkaProducer.Topic
     private let results: Inbox<MailSender.Result>
     private let deadLetters: DeadLetters
     private let parser = JSONParser()
     private let counters = MailCounters()
     /// What the sender has, by offset: kept for the dead letter.
-    private var underWay: [RecordReference: KeptRecord] = [:]
+    private var underWay: [RecordReference: Kept] = [:]
     private var takenResults: [MailSender.Result] = []
+    private var partitions: [StagePartition] = []
 
-    /// In the sender's hands at most.
-    private static let window = 64
+    private struct Kept {
+        let record: KeptRecord
+        var headers: [(name: [UInt8], value: [UInt8])] = []
+
+        init(_ message: borrowing KafkaMessage) {
+            record = KeptRecord(message)
+            message.forEachHeader { headers.append((Array($0), Array($1))) }
+        }
+    }
+
+    /// In the sender's hands at most: those that stand aside, and some that do not.
+    private static let window = MailQueue<Never>.mostAside + 64
 
     /// - Parameters:
-    ///   - isWanted: whether mail to an account is still to be sent; any thread.
     ///   - wake: the loop's.
     package init(
         topics: Topics, settings: SMTPSettings, payloadBytes: Int, producer: KafkaProducer, wake: EventFD,
-        isWanted: @escaping @Sendable (AccountID) -> Bool
+        audience: @escaping Audience
     ) {
         deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
+        emails = producer.topic(topics.emails)
         results = Inbox(wake: wake)
-        sender = MailSender(settings: settings, isWanted: isWanted, results: results, retried: counters.retried)
+        sender = MailSender(settings: settings, audience: audience, results: results, retried: counters.retried)
     }
 
     deinit { sender.stop() }
 
-    package func assigned(_: [StagePartition], _: StageLoop) {}
+    package func assigned(_ partitions: [StagePartition], _: StageLoop) { self.partitions = partitions }
 
     package func budget(for _: StagePartition) -> Int { Self.window - underWay.count }
 
@@ -47,8 +65,8 @@ package final class MailStage: StageHandler {
                 message, reason: .malformedRecord, message: "no email: \(error)", for: record, loop)
             return loop.finish(record)
         }
-        underWay[record] = KeptRecord(message)
-        sender.send(mail, for: record)
+        underWay[record] = Kept(message)
+        sender.send(mail, for: record, written: message.timestamp)
     }
 
     package func turn(now _: UInt64, _ loop: StageLoop) -> UInt64? {
@@ -69,16 +87,28 @@ package final class MailStage: StageHandler {
             // Without the partition the next owner hears the same.
             guard let kept, loop.owns(record) else { return }
             counters.refused.add()
-            deadLetters.write(kept, reason: .mailRefused, message: reason, for: record, loop)
+            deadLetters.write(kept.record, reason: .mailRefused, message: reason, for: record, loop)
             Log.error(
                 "mail was given up; it is a dead letter", email, .name(result.job.message.template), .reason(reason))
         case .repeated: counters.repeated.add()
         case .unwanted:
             counters.dropped.add()
             Log.info("mail of a deleted account dropped", email)
-        case .handedBack: return
+        case .handedBack(let isWanted):
+            guard isWanted, let kept, isPassed(record) else { return }
+            // Offsets are given by the broker, so the copy stands behind everything that was sent.
+            let headers = KafkaHeaders(capacity: kept.headers.count)
+            for (name, value) in kept.headers { headers.add(name: name, value) }
+            loop.produce(
+                emails, partition: 0, key: kept.record.key, value: kept.record.value, headers: headers, for: record)
         }
         loop.finish(record)
+    }
+
+    /// Whether a later mail of its partition has been dealt with, so that the watermark stands before this one and the next
+    /// owner would send the later one again.
+    private func isPassed(_ record: RecordReference) -> Bool {
+        partitions.contains { $0.assignment == record.assignment && $0.highestFinished > record.offset }
     }
 
     package func drain(_: StageLoop) { sender.handBack() }
@@ -87,6 +117,7 @@ package final class MailStage: StageHandler {
 
     package func revoked() {
         sender.handBack()
+        partitions = []
         // What is on its way comes to its end, and the sender remembers it.
         underWay = [:]
     }

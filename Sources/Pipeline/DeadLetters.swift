@@ -8,8 +8,8 @@ package struct KeptRecord: Sendable {
     let topic: String
     let origin: String
     let timestamp: Int64
-    let key: [UInt8]
-    let value: [UInt8]
+    package let key: [UInt8]
+    package let value: [UInt8]
 
     package init(_ message: borrowing KafkaMessage) {
         topic = message.topic

@@ -41,7 +41,8 @@ package final class ReplayLink: Sendable {
 
     package func isOwned(_ shard: Int32) -> Bool { state.withLock { $0.shards.contains(shard) } }
 
-    package func open(_ run: ReplayID) { state.withLock { $0.ended[run] = [] } }
+    /// Ends are kept from now on, unless they are already.
+    package func open(_ run: ReplayID) { state.withLock { $0.ended[run] = $0.ended[run] ?? [] } }
     package func close(_ run: ReplayID) { state.withLock { $0.ended[run] = nil } }
 
     package func takeEnded(of run: ReplayID) -> [DeliveryID] {

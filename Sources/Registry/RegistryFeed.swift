@@ -93,19 +93,24 @@ package final class RegistryFeed: RegistryClient {
         ])
         var isLoaded = false
         var fences: [RegistryLog: EpochFence] = [:]
-        var nextSubscription: Int64 = 0
+        // Where each log of the state is read on.
+        var next: [RegistryLog: Int64] = [.accounts: 0, .subscriptions: 0]
         var nextConfirmation: UInt64 = 0
         while !shared.withLock({ $0.isStopping }) {
             reader.poll(milliseconds: 100) { message in
                 take(message, parser, &fences)
-                if logs.log(of: message) == .subscriptions { nextSubscription = message.offset + 1 }
+                next[logs.log(of: message)] = message.offset + 1
             }
             completeAndExpire()
             let now = Clock.monotonic()
             if isLoaded, now >= nextConfirmation {
                 nextConfirmation = now + Self.confirmationNanoseconds
-                let kept = try? reader.offsets(of: topics.subscriptions, 0, milliseconds: 1000)
-                if let kept, kept.upperBound <= nextSubscription { view.confirm(at: now) }
+                let isComplete = [(RegistryLog.accounts, topics.accounts), (.subscriptions, topics.subscriptions)]
+                    .allSatisfy { log, topic in
+                        guard let kept = try? reader.offsets(of: topic, 0, milliseconds: 1000) else { return false }
+                        return kept.upperBound <= next[log, default: 0]
+                    }
+                if isComplete { view.confirm(at: now) }
             }
             if !isLoaded, reader.hasReachedEnds {
                 isLoaded = true

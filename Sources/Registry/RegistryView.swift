@@ -9,8 +9,8 @@ package final class RegistryView: Sendable {
     private let changes = Atomic<UInt64>(1)
     private let confirmed = Atomic<UInt64>(0)
 
-    /// When it was last seen that the view has everything `subscriptions` had then, monotonic nanoseconds; 0 before.
-    /// Whoever met a webhook before that moment and does not find it here knows that it was deleted.
+    /// When it was last seen that the view has everything `subscriptions` and `accounts` had then, monotonic nanoseconds; 0
+    /// before. Whoever met a webhook or an account before that moment and does not find it here knows that it was deleted.
     package var confirmedAt: UInt64 { confirmed.load(ordering: .acquiring) }
     package func confirm(at time: UInt64) { confirmed.store(time, ordering: .releasing) }
 

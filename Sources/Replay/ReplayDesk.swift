@@ -6,7 +6,8 @@ internal import Runtime
 internal import Synchronization
 package import Translate
 
-/// Owns one thread, on which everything is looked up, one after the other.
+/// Owns one thread, on which everything is looked up: where ranges lie one after the other, and a few events in turns between
+/// them, for one of those may take long.
 package final class ReplayDesk: Sendable {
     private let kafka: KafkaConfiguration
     private let topics: Topics
@@ -22,11 +23,39 @@ package final class ReplayDesk: Sendable {
     /// From the question to its answer, the waiting included.
     private static let patienceNanoseconds: UInt64 = 5_000_000_000
 
+    /// Events that are looked for at once; each has a client of its own.
+    private static let mostSearches = 4
+    /// How long one of them reads before it is the next one's turn.
+    private static let turnNanoseconds: UInt64 = 100_000_000
+
     private struct Order: Sendable {
         let deadline: UInt64
-        /// On the desk's thread.
-        let run: @Sendable (ReplayPlanner, EventFinder) -> Void
+        let question: Question
         let refuse: @Sendable (ReplayFault) -> Void
+    }
+
+    private enum Question: Sendable {
+        /// Answered at once, on the desk's thread.
+        case range(@Sendable (ReplayPlanner) -> Void)
+        case event(
+            begin: @Sendable (EventFinder) -> EventSearch, completion: @Sendable (Result<Delivery, ReplayFault>) -> Void
+        )
+    }
+
+    private struct Search {
+        let state: EventSearch
+        let completion: @Sendable (Result<Delivery, ReplayFault>) -> Void
+
+        /// - Returns: whether it came to its end.
+        func goOn() -> Bool {
+            do throws(ReplayFault) {
+                guard let found = try state.goOn(until: Clock.monotonic() + ReplayDesk.turnNanoseconds) else {
+                    return false
+                }
+                completion(.success(found))
+            } catch { completion(.failure(error)) }
+            return true
+        }
     }
 
     /// - Parameter payloadBytes: the largest body, `limits.payloadBytes`.
@@ -58,9 +87,12 @@ package final class ReplayDesk: Sendable {
         since: Timestamp, until: Timestamp, completion: @escaping @Sendable (Result<ReplayPlan, ReplayFault>) -> Void
     ) {
         let deadline = Clock.monotonic() + Self.patienceNanoseconds
-        put(deadline, completion) { planner, _ throws(ReplayFault) in
-            try planner.plan(since: since, until: until, deadline: deadline)
+        let question = Question.range { planner in
+            do throws(ReplayFault) {
+                completion(.success(try planner.plan(since: since, until: until, deadline: deadline)))
+            } catch { completion(.failure(error)) }
         }
+        put(Order(deadline: deadline, question: question) { completion(.failure($0)) })
     }
 
     /// Finds one event and makes a delivery of it. As ``plan(since:until:completion:)`` is asked.
@@ -69,46 +101,52 @@ package final class ReplayDesk: Sendable {
         completion: @escaping @Sendable (Result<Delivery, ReplayFault>) -> Void
     ) {
         let deadline = Clock.monotonic() + Self.patienceNanoseconds
-        put(deadline, completion) { _, finder throws(ReplayFault) in
-            try finder.find(event, from: origin, for: webhook, run: run, deadline: deadline)
-        }
+        let question = Question.event(
+            begin: { $0.search(for: event, from: origin, for: webhook, run: run, deadline: deadline) },
+            completion: completion)
+        put(Order(deadline: deadline, question: question) { completion(.failure($0)) })
     }
 
-    private func put<Value>(
-        _ deadline: UInt64, _ completion: @escaping @Sendable (Result<Value, ReplayFault>) -> Void,
-        _ find: @escaping @Sendable (ReplayPlanner, EventFinder) throws(ReplayFault) -> Value
-    ) {
+    private func put(_ order: Order) {
         guard waiting.wrappingAdd(1, ordering: .relaxed).newValue <= Self.mostWaiting else {
             waiting.wrappingSubtract(1, ordering: .relaxed)
-            return completion(.failure(.busy))
+            return order.refuse(.busy)
         }
-        inbox.put(
-            Order(
-                deadline: deadline,
-                run: { planner, finder in
-                    do throws(ReplayFault) { completion(.success(try find(planner, finder))) } catch {
-                        completion(.failure(error))
-                    }
-                }, refuse: { completion(.failure($0)) }))
+        inbox.put(order)
     }
 
     private func serve() {
         let planner = ReplayPlanner(kafka: kafka, plans: plans)
         let finder = EventFinder(kafka: kafka, topics: topics, plans: plans, view: view, payloadBytes: payloadBytes)
+        var arrived: [Order] = []
         var orders: [Order] = []
+        var searches: [Search] = []
         while true {
-            inbox.wake.wait(milliseconds: 10_000)
+            if orders.isEmpty, searches.isEmpty { inbox.wake.wait(milliseconds: 10_000) }
             inbox.wake.clear()
-            inbox.take(into: &orders)
-            for order in orders {
-                waiting.wrappingSubtract(1, ordering: .relaxed)
-                if isStopping.load(ordering: .acquiring) || Clock.monotonic() >= order.deadline {
+            inbox.take(into: &arrived)
+            orders += arrived
+            let isStopping = isStopping.load(ordering: .acquiring)
+            orders.removeAll { order in
+                if isStopping || Clock.monotonic() >= order.deadline {
                     order.refuse(.late)
                 } else {
-                    order.run(planner, finder)
+                    switch order.question {
+                    case .range(let answer): answer(planner)
+                    case .event where searches.count >= Self.mostSearches: return false
+                    case .event(let begin, let completion):
+                        searches.append(Search(state: begin(finder), completion: completion))
+                    }
                 }
+                waiting.wrappingSubtract(1, ordering: .relaxed)
+                return true
             }
-            if isStopping.load(ordering: .acquiring) { return }
+            searches.removeAll { search in
+                guard isStopping else { return search.goOn() }
+                search.completion(.failure(.late))
+                return true
+            }
+            if isStopping { return }
         }
     }
 }

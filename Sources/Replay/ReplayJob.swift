@@ -33,7 +33,9 @@ final class ReplayJob: Sendable {
     private let tools: ReplayTools
     private let isStopping = Atomic(false)
     private let hasEnded = Atomic(false)
-    private let hasStalled = Atomic(false)
+    /// Monotonic nanoseconds; 0 while it goes on.
+    private let stalledAt = Atomic<UInt64>(0)
+    private let released = Guarded<(isWanted: Bool, unfinished: Set<DeliveryID>?)>((false, nil))
     private let thread = Guarded<OwnedThread?>(nil)
     private let ended: EventFD
 
@@ -41,8 +43,12 @@ final class ReplayJob: Sendable {
     /// How long an acknowledgement is waited for before the next look at whether to go on.
     static let flushNanoseconds: UInt64 = 5_000_000_000
 
-    /// - Parameter ended: rings when the job is over.
-    init(_ candidate: ReplayRoster.Candidate, _ tools: ReplayTools, ended: EventFD) {
+    /// - Parameters:
+    ///   - unfinished: its deliveries that are on their way already, from before it was released.
+    ///   - ended: rings when the job is over.
+    init(
+        _ candidate: ReplayRoster.Candidate, unfinished: Set<DeliveryID>, _ tools: ReplayTools, ended: EventFD
+    ) {
         self.candidate = candidate
         self.tools = tools
         self.ended = ended
@@ -50,8 +56,9 @@ final class ReplayJob: Sendable {
         let started = OwnedThread(name: "replay") { [self] in
             // What happens now comes first, also for the processor; librdkafka's threads for this job inherit it.
             _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
-            run()
-            tools.link.close(candidate.replay)
+            run(unfinished)
+            // One that was released is asked about still.
+            if released.withLock({ $0.unfinished == nil }) { tools.link.close(candidate.replay) }
             hasEnded.store(true, ordering: .releasing)
             ended.signal()
         }
@@ -60,14 +67,34 @@ final class ReplayJob: Sendable {
 
     var isOver: Bool { hasEnded.load(ordering: .acquiring) }
 
-    /// Whether it waits for its webhook's endpoint: then it takes nobody's place.
-    var isStalled: Bool { hasStalled.load(ordering: .relaxed) }
-    fileprivate func note(isStalled: Bool) { hasStalled.store(isStalled, ordering: .relaxed) }
+    /// Since when it waits for its webhook's endpoint, monotonic nanoseconds; nil while it goes on.
+    var stalledSince: UInt64? {
+        let since = stalledAt.load(ordering: .relaxed)
+        return since == 0 ? nil : since
+    }
+    fileprivate func note(isStalled: Bool) {
+        let isNoted = stalledAt.load(ordering: .relaxed) != 0
+        if isStalled != isNoted { stalledAt.store(isStalled ? Clock.monotonic() : 0, ordering: .relaxed) }
+    }
 
     var isAskedToStop: Bool { isStopping.load(ordering: .acquiring) }
 
     /// Reports how far it came and leaves the rest to whoever is next.
     func stop() { isStopping.store(true, ordering: .releasing) }
+
+    /// Stops it, to be begun again when enough of its deliveries have come to their end.
+    func release() {
+        released.withLock { $0.isWanted = true }
+        stop()
+    }
+
+    /// What was on its way of one that was released; nil where it came to another end.
+    var unfinishedOfReleased: Set<DeliveryID>? { released.withLock { $0.unfinished } }
+
+    fileprivate func left(_ unfinished: Set<DeliveryID>) {
+        released.withLock { if $0.isWanted { $0.unfinished = unfinished } }
+    }
+
     func join() { thread.withLock { $0.take() }?.join() }
 
     /// The replay, as long as it is this process's to run.
@@ -79,7 +106,7 @@ final class ReplayJob: Sendable {
         return (webhook, replay)
     }
 
-    private func run() {
+    private func run(_ unfinished: Set<DeliveryID>) {
         guard let (webhook, replay) = current() else { return }
         Log.info(
             "replay begins", .webhook(webhook.id.description), .run(replay.id.description),
@@ -87,11 +114,12 @@ final class ReplayJob: Sendable {
         var failure: String?
         var report = ReplayReport(replay: replay.id, generation: replay.generation, parts: [])
         do throws(KafkaError) {
-            let reading = try ReplayReading(self, tools, webhook, replay)
+            let reading = try ReplayReading(self, tools, webhook, replay, unfinished)
             let isDone = reading.run()
             report = reading.report()
             guard isDone else {
                 if !report.parts.isEmpty { send(.progressReplay(webhook.id, report), webhook) }
+                left(reading.unfinished)
                 return Log.info(
                     "replay is left to be gone on with", .webhook(webhook.id.description), .run(replay.id.description))
             }
@@ -152,11 +180,14 @@ private final class ReplayReading {
     private let key: [UInt8]
     private var acknowledged: [UInt64] = []
     private var viewVersion: UInt64 = 0
-    private var nextLossCheck: UInt64 = 0
+    /// By partition: retention takes from all of them at once.
+    private var nextLossCheck: [String: UInt64] = [:]
     /// A log with transactions has a gap behind each of them.
     private static let lossCheckNanoseconds: UInt64 = 200_000_000
 
-    init(_ job: ReplayJob, _ tools: ReplayTools, _ webhook: Webhook, _ replay: Replay) throws(KafkaError) {
+    init(
+        _ job: ReplayJob, _ tools: ReplayTools, _ webhook: Webhook, _ replay: Replay, _ unfinished: Set<DeliveryID>
+    ) throws(KafkaError) {
         self.job = job
         self.tools = tools
         self.replay = replay
@@ -169,7 +200,8 @@ private final class ReplayReading {
             plans: tools.plans, topics: tools.topics, view: tools.view, payloadBytes: tools.payloadBytes)
         course = ReplayCourse(replay)
         pace = ReplayPace(
-            eventsPerSecond: tools.eventsPerSecond, isDryRun: replay.isDryRun, now: Clock.monotonic())
+            eventsPerSecond: tools.eventsPerSecond, isDryRun: replay.isDryRun, unfinished: unfinished,
+            now: Clock.monotonic())
         key = Array(webhook.id.description.utf8)
         reader.assign(course.open.map { ($0.topic, $0.partition, .offset($0.next)) })
     }
@@ -196,6 +228,8 @@ private final class ReplayReading {
         while !flush() { guard isWanted else { return false } }
         return true
     }
+
+    var unfinished: Set<DeliveryID> { pace.unfinished }
 
     /// What may be said to be done: nothing while the broker does not have all of it.
     func report() -> ReplayReport {
@@ -273,16 +307,29 @@ private final class ReplayReading {
     private func noteLoss(before message: borrowing KafkaMessage, _ topic: String) {
         guard let expected = course.next(of: topic, message.partition), message.offset > expected else { return }
         let now = Clock.monotonic()
-        guard now >= nextLossCheck || message.offset - expected > 100 else { return }
-        nextLossCheck = now + Self.lossCheckNanoseconds
-        guard
-            let kept = try? reader.offsets(of: topic, message.partition, milliseconds: 1000),
-            kept.lowerBound > expected
-        else { return }
-        course.lost(before: message.timestamp)
+        let name = "\(topic)/\(message.partition)"
+        guard now >= nextLossCheck[name] ?? 0 || message.offset - expected > 100 else { return }
+        nextLossCheck[name] = now + Self.lossCheckNanoseconds
+        let (offset, timestamp) = (message.offset, message.timestamp)
+        _ = noteLoss(topic, message.partition) { logBegin in
+            course.lost(before: timestamp)
+            return min(logBegin, offset)
+        }
+    }
+
+    /// Holds a partition's log against what was to be read of it.
+    /// - Parameter tell: has the course take the loss in; gets where the log begins, returns behind which record nothing was
+    ///   lost.
+    /// - Returns: false when the broker does not say where the log begins.
+    private func noteLoss(_ topic: String, _ partition: Int32, tell: (Int64) -> Int64) -> Bool {
+        guard let kept = try? reader.offsets(of: topic, partition, milliseconds: 1000) else { return false }
+        guard course.missing(of: topic, partition, logBegin: kept.lowerBound) > 0 else { return true }
+        let behind = tell(kept.lowerBound)
+        let count = course.missing(of: topic, partition, logBegin: behind)
         Log.warning(
             "a topic has dropped records before a replay came to them", .run(replay.id.description), .topic(topic),
-            .partition(message.partition), .count(min(kept.lowerBound, message.offset) - expected))
+            .partition(partition), .count(count))
+        return true
     }
 
     private func leaveWhatEnded() {
@@ -291,7 +338,17 @@ private final class ReplayReading {
         }
     }
 
+    /// Nothing more comes of a partition. What was still to come is a hole at the end of its range, or gone with all before.
     private func leave(_ topic: String, _ partition: Int32) {
+        let isOpen = course.place(of: topic, partition, course.next(of: topic, partition) ?? .max) == .wanted
+        if isOpen {
+            let isKnown = noteLoss(topic, partition) { logBegin in
+                course.lostAll()
+                return logBegin
+            }
+            // Asked again when its end is looked at next.
+            guard isKnown else { return }
+        }
         course.reachedEnd(of: topic, partition)
         guard left.insert("\(topic)/\(partition)").inserted else { return }
         reader.leave(topic, partition)

@@ -52,13 +52,22 @@ package final class ReplayOffice: Sendable {
             tools.link.wake.clear()
             let now = Clock.monotonic()
             roster.owns(tools.link.shards, now: now)
-            for job in jobs where job.isOver { job.join() }
-            jobs.removeAll(where: \.isOver)
-            let stalled = jobs.count(where: \.isStalled)
-            let running = Set(jobs.map(\.candidate.replay))
-            for candidate in roster.next(candidates(), running: running, stalled: stalled, now: now) {
-                jobs.append(ReplayJob(candidate, tools, ended: tools.link.wake))
+            takeBack(&jobs, &roster, now)
+            let candidates = candidates()
+            for replay in roster.forgetReleased(but: candidates) { tools.link.close(replay) }
+            for replay in roster.releasedReplays { roster.ended(tools.link.takeEnded(of: replay), of: replay) }
+            let running = jobs.map { job in
+                ReplayRoster.Running(
+                    replay: job.candidate.replay, account: job.candidate.account, stalledSince: job.stalledSince,
+                    isLeaving: job.isAskedToStop)
             }
+            let turn = roster.next(candidates, running: running, now: now)
+            for candidate in turn.begin {
+                jobs.append(
+                    ReplayJob(
+                        candidate, unfinished: roster.takeUp(candidate.replay), tools, ended: tools.link.wake))
+            }
+            for job in jobs where turn.release.contains(job.candidate.replay) { job.release() }
             runningGauge.set(jobs.count)
         }
         for job in jobs { job.stop() }
@@ -66,15 +75,25 @@ package final class ReplayOffice: Sendable {
         runningGauge.set(0)
     }
 
+    private func takeBack(_ jobs: inout [ReplayJob], _ roster: inout ReplayRoster, _ now: UInt64) {
+        let over = jobs.filter(\.isOver)
+        jobs.removeAll { job in over.contains { $0 === job } }
+        for job in over {
+            job.join()
+            guard let unfinished = job.unfinishedOfReleased else { continue }
+            roster.wasReleased(job.candidate.replay, unfinished: unfinished, now: now)
+        }
+    }
+
     /// The replays that the view shows as running, whoever runs them.
     private func candidates() -> [ReplayRoster.Candidate] {
         let shards = tools.topics.shards
         return tools.view.read { state in
             state.replaying.compactMap { id in
-                state.webhooks[id]?.runningReplay.map { replay in
-                    ReplayRoster.Candidate(
-                        webhook: id, replay: replay.id, shard: id.shard(of: shards), createdAt: replay.createdAt)
-                }
+                guard let webhook = state.webhooks[id], let replay = webhook.runningReplay else { return nil }
+                return ReplayRoster.Candidate(
+                    webhook: id, account: webhook.account, replay: replay.id, shard: id.shard(of: shards),
+                    createdAt: replay.createdAt)
             }
         }
     }

@@ -12,14 +12,14 @@ enum RunCommand {
         var needs: ConfigurationRequest.Needs = .all
         if let roles = options.roles.map({ Set($0) }) {
             if roles.isDisjoint(with: BridgeConfiguration.rolesWithSecrets) { needs.remove(.secrets) }
-            if !roles.contains(.translate) { needs.remove(.mappings) }
+            if roles.isDisjoint(with: BridgeConfiguration.rolesWithMappings) { needs.remove(.mappings) }
         }
         let loaded = try LoadedConfiguration.load(options.configuration, needs: needs)
         let roles = Set(options.roles ?? Role.defaults(mailIsConfigured: loaded.settings.mail.isConfigured))
         guard !roles.contains(.mail) || loaded.settings.mail.isConfigured else {
             throw .configuration("the role mail needs mail.smtp and mail.from in the configuration")
         }
-        let plans = roles.contains(.translate) ? try plans(loaded) : []
+        let plans = roles.isDisjoint(with: BridgeConfiguration.rolesWithMappings) ? [] : try plans(loaded)
         let bridge = Bridge(
             BridgeConfiguration(
                 settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox,
@@ -28,7 +28,7 @@ enum RunCommand {
             switch signals.next(milliseconds: 100) {
             case .stop: return true
             case .reload:
-                if roles.contains(.translate) { bridge.reloadMappings() }
+                if !roles.isDisjoint(with: BridgeConfiguration.rolesWithMappings) { bridge.reloadMappings() }
                 return false
             case nil: return false
             }

@@ -108,6 +108,20 @@ private func part(
             ])
     }
 
+    /// Retention was faster than the replay: the end of the log is then not the end of the range.
+    @Test func whatIsGoneIsCounted() {
+        var course = ReplayCourse(replay([part(0, 10, next: 15, 20)]))
+        for (logBegin, count) in [(0, 0), (15, 0), (16, 1), (20, 5), (1000, 5)] as [(Int64, Int64)] {
+            #expect(course.missing(of: "t", 0, logBegin: logBegin) == count)
+        }
+        #expect(course.missing(of: "t", 1, logBegin: 1000) == 0)
+        course.lost(before: start.milliseconds + 70)
+        course.lostAll()
+        #expect(course.from == course.until, "nothing is known to be complete")
+        course.lost(before: start.milliseconds + 80)
+        #expect(course.from == course.until)
+    }
+
     @Test func theRangeIsByTheRecordsTimes() {
         let course = ReplayCourse(replay([]))
         let begin = start.milliseconds
@@ -118,44 +132,129 @@ private func part(
 }
 
 @Suite struct ReplayRosterTests {
-    private func candidate(_ number: UInt32, shard: Int32) -> ReplayRoster.Candidate {
+    /// - Parameter account: nil gives each its own.
+    private func candidate(_ number: UInt32, shard: Int32 = 0, account: UInt32? = nil) -> ReplayRoster.Candidate {
         ReplayRoster.Candidate(
-            webhook: WebhookID(high: 1, low: number), replay: ReplayID(high: 1, low: number), shard: shard,
-            createdAt: start.adding(milliseconds: -Int64(number)))
+            webhook: WebhookID(high: 1, low: number), account: AccountID(high: 1, low: account ?? number),
+            replay: ReplayID(high: 1, low: number), shard: shard, createdAt: start.adding(milliseconds: -Int64(number)))
+    }
+    private func running(
+        _ candidate: ReplayRoster.Candidate, stalledSince: UInt64? = nil, isLeaving: Bool = false
+    ) -> ReplayRoster.Running {
+        ReplayRoster.Running(
+            replay: candidate.replay, account: candidate.account, stalledSince: stalledSince, isLeaving: isLeaving)
+    }
+    private func owner() -> ReplayRoster {
+        var roster = ReplayRoster()
+        roster.owns([0], now: 0)
+        return roster
     }
     private let grace = ReplayRoster.graceNanoseconds
 
     @Test func onlyWhatIsOwnedAndNotAtOnce() {
         var roster = ReplayRoster()
         let both = [candidate(1, shard: 0), candidate(2, shard: 1)]
-        #expect(roster.next(both, running: [], now: 5).isEmpty)
+        func begun(at now: UInt64) -> [ReplayRoster.Candidate] { roster.next(both, running: [], now: now).begin }
+        #expect(begun(at: 5).isEmpty)
         roster.owns([0], now: 5)
-        #expect(roster.next(both, running: [], now: 5).isEmpty)
-        #expect(roster.next(both, running: [], now: 5 + grace) == [both[0]])
+        #expect(begun(at: 5).isEmpty)
+        #expect(begun(at: 5 + grace) == [both[0]])
         // Asked again and again, the time counts from the first.
         roster.owns([0, 1], now: 5 + grace)
-        #expect(roster.next(both, running: [], now: 6 + grace) == [both[0]])
+        #expect(begun(at: 6 + grace) == [both[0]])
         roster.owns([1], now: 7 + grace)
-        #expect(roster.next(both, running: [], now: 6 + 2 * grace) == [both[1]])
+        #expect(begun(at: 6 + 2 * grace) == [both[1]])
         #expect(!roster.isOwned(0) && roster.isOwned(1))
         // Given away and got back: others may have reported meanwhile.
         roster.owns([0, 1], now: 10 * grace)
-        #expect(roster.next(both, running: [], now: 10 * grace) == [both[1]])
+        #expect(begun(at: 10 * grace) == [both[1]])
     }
 
     @Test func theOldestFirstAndNoMoreThanThereArePlaces() {
-        var roster = ReplayRoster()
-        roster.owns([0], now: 0)
-        let many = (1...7).map { candidate(UInt32($0), shard: 0) }
-        let first = roster.next(many, running: [], now: grace)
-        #expect(first.map(\.replay.description.last) == ["7", "6", "5", "4"].map { Character($0) })
-        let running = Set(first.map(\.replay))
-        #expect(roster.next(many, running: running, now: grace).isEmpty)
-        #expect(roster.next(many, running: running.subtracting([first[0].replay]), now: grace) == [first[0]])
-        // What waits for its endpoint keeps nobody waiting, up to a limit.
-        #expect(roster.next(many, running: running, stalled: 2, now: grace) == [many[2], many[1]])
-        let full = Set((100..<116).map { ReplayID(high: 1, low: $0) })
-        #expect(roster.next(many, running: full, stalled: 16, now: grace).isEmpty)
+        let roster = owner()
+        let many = (1...7).map { candidate(UInt32($0)) }
+        let first = roster.next(many, running: [], now: grace).begin
+        #expect(first == [many[6], many[5], many[4], many[3]])
+        let all = first.map { running($0) }
+        #expect(roster.next(many, running: all, now: grace) == ReplayRoster.Turn())
+        #expect(roster.next(many, running: Array(all.dropFirst()), now: grace).begin == [first[0]])
+        // What waits for its endpoint keeps nobody waiting.
+        let twoStalled = all.prefix(2) + first.suffix(2).map { running($0, stalledSince: 1) }
+        #expect(roster.next(many, running: Array(twoStalled), now: grace).begin == [many[2], many[1]])
+    }
+
+    @Test func noAccountHasAllPlaces() {
+        let roster = owner()
+        let mine = (10...14).map { candidate(UInt32($0), account: 1) }
+        let others = [candidate(1), candidate(2), candidate(3)]
+        #expect(roster.next(mine + others, running: [], now: grace).begin == [mine[4], mine[3], others[2], others[1]])
+        #expect(roster.next(mine, running: [], now: grace).begin == [mine[4], mine[3]])
+        #expect(roster.next(mine, running: [running(mine[0])], now: grace).begin == [mine[4]])
+        // A stalled one takes none of its account's places.
+        #expect(
+            roster.next(mine, running: [running(mine[0], stalledSince: 1)], now: grace).begin == [mine[4], mine[3]])
+    }
+
+    /// It was once that sixteen replays for endpoints that are dead kept everybody else from beginning.
+    @Test func stalledOnesMakeRoom() {
+        var roster = owner()
+        let dead = (100..<116).map { candidate(UInt32($0), account: 1) }
+        let full = dead.enumerated().map { running($1, stalledSince: 1000 - UInt64($0)) }
+        let others = [candidate(1), candidate(2)]
+        #expect(roster.next([], running: full, now: grace) == ReplayRoster.Turn(), "nobody wants it")
+        let turn = roster.next(others, running: full, now: grace)
+        #expect(turn.begin.isEmpty && turn.release == [dead[15].replay, dead[14].replay], "stalled longest")
+        // Asked once, and only as many as are needed.
+        var leaving = full
+        leaving[15].isLeaving = true
+        #expect(roster.next(others, running: leaving, now: grace).release == [dead[14].replay])
+        leaving[14].isLeaving = true
+        #expect(roster.next(others, running: leaving, now: grace).release.isEmpty)
+        let left = Array(full.dropLast(2))
+        #expect(roster.next(others, running: left, now: grace).begin == [others[1], others[0]])
+
+        // One that was released comes back when a good part of its deliveries have ended, and not at once.
+        let unfinished = (0..<UInt32(ReplayPace.window)).map { DeliveryID(high: 1, low: $0) }
+        roster.wasReleased(dead[15].replay, unfinished: Set(unfinished), now: 5 * grace)
+        func comesBack(_ now: UInt64) -> Bool { roster.next([dead[15]], running: [], now: now).begin == [dead[15]] }
+        #expect(!comesBack(60 * grace))
+        roster.ended(Array(unfinished.prefix(ReplayPace.window / 2 - 1)), of: dead[15].replay)
+        #expect(!comesBack(60 * grace))
+        roster.ended(Array(unfinished.prefix(ReplayPace.window / 2)), of: dead[15].replay)
+        #expect(!comesBack(6 * grace - 1) && comesBack(6 * grace))
+        #expect(roster.takeUp(dead[15].replay) == Set(unfinished.suffix(ReplayPace.window / 2)))
+        #expect(roster.releasedReplays.isEmpty && roster.takeUp(dead[15].replay).isEmpty)
+    }
+
+    @Test func whatWasReleasedIsBoundedAndForgotten() {
+        var roster = owner()
+        let dead = (0..<UInt32(ReplayRoster.mostReleased)).map { candidate(1000 + $0) }
+        for each in dead { roster.wasReleased(each.replay, unfinished: [], now: 0) }
+        let full = (100..<116).map { running(candidate(UInt32($0)), stalledSince: 1) }
+        #expect(roster.next([candidate(1)], running: full, now: grace).release.isEmpty, "no room to remember one more")
+        #expect(Set(roster.forgetReleased(but: Array(dead.dropFirst()))) == [dead[0].replay])
+        #expect(roster.next([candidate(1)], running: full, now: grace).release.count == 1)
+        roster.owns([], now: grace)
+        #expect(roster.forgetReleased(but: dead).count == dead.count - 1, "another process's now")
+    }
+}
+
+@Suite struct BackwardWalkTests {
+    @Test func readsEverythingOnceTheYoungestFirst() {
+        for range in [0..<0, 5..<6, 0..<1000, 7..<2500, 100..<100_000] as [Range<Int64>] {
+            var walk = BackwardWalk(range)
+            var end = range.upperBound
+            var pieces = 0
+            while let piece = walk.next() {
+                #expect(piece.upperBound == end && !piece.isEmpty && piece.count <= 16_000)
+                end = piece.lowerBound
+                pieces += 1
+            }
+            #expect(end == range.lowerBound && walk.isOver && pieces < 12)
+        }
+        var walk = BackwardWalk(0..<10_000)
+        let first = [walk.next(), walk.next(), walk.next()]
+        #expect(first == [9000..<10_000, 7000..<9000, 3000..<7000], "the first ones are short")
     }
 }
 
@@ -198,6 +297,14 @@ private func part(
         pace.ended(DeliveryID(high: 1, low: 0))
         pace.ended(DeliveryID(high: 1, low: 0))
         #expect(pace.room(now: 10 * second) == 1)
+    }
+
+    @Test func whatWasOnItsWayBeforeAReleaseCounts() {
+        let earlier = (0..<UInt32(ReplayPace.window)).map { DeliveryID(high: 1, low: $0) }
+        var pace = ReplayPace(eventsPerSecond: 0, isDryRun: false, unfinished: Set(earlier), now: 0)
+        #expect(pace.room(now: 10 * second) == 0)
+        pace.ended(earlier[7])
+        #expect(pace.room(now: 10 * second) == 1 && pace.unfinished == Set(earlier).subtracting([earlier[7]]))
     }
 
     @Test func aPreviewWaitsForNoWebhookButLeavesTheBrokerToOthers() {

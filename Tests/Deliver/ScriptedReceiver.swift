@@ -16,6 +16,8 @@ final class ScriptedReceiver: Sendable {
     struct Answer: Sendable {
         var status = 200
         var delayMilliseconds = 0
+        /// Header lines without their ends.
+        var headers: [String] = []
     }
 
     private struct State {
@@ -115,7 +117,8 @@ final class ScriptedReceiver: Sendable {
             return (state.posts.count - 1, state.scripts[path]?(number) ?? Answer())
         }
         if answer.delayMilliseconds > 0 { usleep(UInt32(answer.delayMilliseconds) * 1000) }
-        let text = "HTTP/1.1 \(answer.status) Decided\r\nContent-Length: 0\r\n\r\n"
+        let more = answer.headers.map { $0 + "\r\n" }.joined()
+        let text = "HTTP/1.1 \(answer.status) Decided\r\n\(more)Content-Length: 0\r\n\r\n"
         _ = text.withCString { send(connection, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
         state.withLock { $0.posts[index].answeredAt = Clock.monotonic() }
     }

@@ -79,6 +79,28 @@ import Testing
         #expect(pool.closed(1, now: 0) == .init(attempt: 30, slot: 1))
     }
 
+    @Test func ownersOfOneKeyAreServedInTurn() {
+        var pool = ConnectionPool(limits: Self.limits(total: 10, perKey: 1))
+        #expect(pool.acquire(Self.key(1), attempt: 0, owner: 1, now: 0) == .open(slot: 0, evicted: nil))
+        // Ten of one webhook, then one each of two others.
+        for attempt in 1...10 {
+            #expect(pool.acquire(Self.key(1), attempt: attempt, owner: 1, now: 0) == .wait)
+        }
+        #expect(pool.acquire(Self.key(1), attempt: 20, owner: 2, now: 0) == .wait)
+        #expect(pool.acquire(Self.key(1), attempt: 30, owner: 3, now: 0) == .wait)
+        for next in [1, 20, 30, 2, 3] { #expect(pool.release(0, now: 0, idleLimit: nil) == .handOver(attempt: next)) }
+        // One that gives up and asks again has its turn where it had it.
+        #expect(pool.acquire(Self.key(1), attempt: 21, owner: 2, now: 0) == .wait)
+        #expect(pool.acquire(Self.key(1), attempt: 31, owner: 3, now: 0) == .wait)
+        pool.cancelWaiting(21, owner: 2, key: Self.key(1))
+        #expect(pool.acquire(Self.key(1), attempt: 22, owner: 2, now: 0) == .wait)
+        // And one that does not come back is passed over.
+        pool.cancelWaiting(31, owner: 3, key: Self.key(1))
+        for next in [4, 22, 5] { #expect(pool.closed(0, now: 0) == .init(attempt: next, slot: 0)) }
+        for attempt in 6...10 { pool.cancelWaiting(attempt, owner: 1, key: Self.key(1)) }
+        #expect(pool.closed(0, now: 0) == nil && pool.open == 0)
+    }
+
     /// Ten thousand random events; the pool is never over a limit, never lends a connection twice, strands nobody.
     @Test func walk() {
         var generator = SystemRandomNumberGenerator()
@@ -86,6 +108,7 @@ import Testing
         var busy: [Int: Int] = [:]  // slot → key
         var idle: Set<Int> = []
         var waiting: [Int: Int] = [:]  // attempt → key
+        func owner(_ attempt: Int) -> UInt { UInt(attempt % 4) }
         var keyOfSlot: [Int: Int] = [:]
         var attempt = 0
         var now: UInt64 = 0
@@ -112,7 +135,7 @@ import Testing
             case 0..<4:
                 let key = Int.random(in: 0..<5, using: &generator)
                 attempt += 1
-                switch pool.acquire(Self.key(key), attempt: attempt, now: now) {
+                switch pool.acquire(Self.key(key), attempt: attempt, owner: owner(attempt), now: now) {
                 case .reuse(let slot):
                     #expect(idle.contains(slot) && keyOfSlot[slot] == key)
                     lend(slot, key)
@@ -140,7 +163,7 @@ import Testing
             default:
                 if let gone = waiting.keys.randomElement(using: &generator), let key = waiting.removeValue(forKey: gone)
                 {
-                    pool.cancelWaiting(gone, key: Self.key(key))
+                    pool.cancelWaiting(gone, owner: owner(gone), key: Self.key(key))
                 }
                 while let slot = pool.takeExpired(now: now) { #expect(idle.remove(slot) != nil) }
             }

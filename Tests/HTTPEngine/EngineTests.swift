@@ -276,6 +276,31 @@ import Testing
         harness.engine.stop()
     }
 
+    /// A provider of hooks: one webhook there hangs with all it has, and a neighbour is not behind all of that.
+    @Test func webhooksOfOneHostGetItsConnectionsInTurn() throws {
+        let order = Guarded<[Bool]>([])
+        let server = ScriptedServer { peer in
+            while let request = peer.request() {
+                let isSlow = request.contains("/slow")
+                order.withLock { $0.append(isSlow) }
+                if isSlow { EventFD().wait(milliseconds: 20) }
+                peer.answer()
+            }
+        }
+        defer { server.stop() }
+        let harness = try Harness { $0.maximumConnectionsPerHost = 2 }
+        let (slow, quick) = (try Harness.endpoint(url(server, "/slow")), try Harness.endpoint(url(server, "/quick")))
+        func request(_ token: UInt64, _ endpoint: HTTPEndpoint) -> HTTPRequest {
+            HTTPRequest(
+                token: token, affinity: 0, endpoint: endpoint, headerLines: [], body: [1], timeoutMilliseconds: 20_000)
+        }
+        harness.engine.submit((0..<40).map { request($0, slow) } + (40..<44).map { request($0, quick) })
+        #expect(try harness.results(44).allSatisfy { $0.outcome.isSuccess })
+        let last = try #require(order.withLock { $0 }.lastIndex(of: false))
+        #expect(last < 16, "four quick ones, each behind a few slow ones and not behind forty")
+        harness.engine.stop()
+    }
+
     /// The status stands once the head is complete, whatever follows.
     @Test func aBodyNeverUndoesASuccess() throws {
         let server = ScriptedServer { peer in

@@ -94,10 +94,13 @@ import Testing
 }
 
 @Suite struct MailTryTests {
-    private static let day: UInt64 = 86_400_000_000_000
+    private static let day: Int64 = 86_400_000
+    private static let quarter = MailTry.shortestDeferralNanoseconds
 
     @Test func whatTheServerSaysDecides() {
-        func verdict(_ outcome: MailTry, after: UInt64 = 0) -> MailTry.Verdict { outcome.verdict(putOffFor: after) }
+        func verdict(_ outcome: MailTry, age: Int64 = 0, putOffFor: UInt64 = 0) -> MailTry.Verdict {
+            outcome.verdict(ageMilliseconds: age, putOffFor: putOffFor)
+        }
         #expect(verdict(.taken) == .done)
         #expect(
             verdict(.answered(code: 550, to: .recipient))
@@ -105,17 +108,38 @@ import Testing
         #expect(
             verdict(.answered(code: 554, to: .message))
                 == .giveUp(reason: "the mail server refused the message for good (554)"))
-        for code in [421, 450, 451, 452] { #expect(verdict(.answered(code: code, to: .recipient)) == .again) }
+        for part in [MailTry.Part.recipient, .message] {
+            for code in [421, 450, 451, 452] { #expect(verdict(.answered(code: code, to: part)) == .setAside) }
+        }
+        // The configuration's fault, not the mail's: every mail would meet it, and none is lost by it.
         for code in [530, 534, 535, 538] {
-            #expect(verdict(.answered(code: code, to: .sender), after: 3 * Self.day) != .done)
-            #expect(verdict(.answered(code: code, to: .sender)) == .again, "the configuration's fault, not the mail's")
+            for part in [MailTry.Part.sender, .recipient, .message] {
+                #expect(
+                    verdict(.answered(code: code, to: part), age: 3 * Self.day, putOffFor: 3 * Self.quarter) == .wait)
+            }
+        }
+        for code in [451, 501, 550, 553, 554] {
+            #expect(
+                verdict(.answered(code: code, to: .sender), age: 3 * Self.day, putOffFor: 3 * Self.quarter) == .wait)
         }
         #expect(
-            verdict(.failed(cause: "no route"), after: 30 * Self.day) == .again, "a server that is away loses nothing")
-        #expect(verdict(.answered(code: 450, to: .recipient), after: Self.day - 1) == .again)
+            verdict(.answered(code: 552, to: .sender))
+                == .giveUp(reason: "the mail server refused the sender for good (552)"), "the size is the message's")
         #expect(
-            verdict(.answered(code: 450, to: .recipient), after: Self.day)
-                == .giveUp(reason: "the mail server has put the recipient off for a day (450)"))
+            verdict(.failed(cause: "no route"), age: 30 * Self.day, putOffFor: 3 * Self.quarter) == .wait,
+            "a server that is away loses nothing")
+    }
+
+    /// By the mail's own age, which a restart does not change; but not at the first try after a long absence.
+    @Test func aMailIsPutOffForADayAndAtLeastForAQuarterOfAnHour() {
+        for part in [MailTry.Part.recipient, .message] {
+            let outcome = MailTry.answered(code: 450, to: part)
+            #expect(outcome.verdict(ageMilliseconds: Self.day - 1, putOffFor: 100 * Self.quarter) == .setAside)
+            #expect(outcome.verdict(ageMilliseconds: 9 * Self.day, putOffFor: Self.quarter - 1) == .setAside)
+            #expect(
+                outcome.verdict(ageMilliseconds: Self.day, putOffFor: Self.quarter)
+                    == .giveUp(reason: "the mail server has put the \(part.rawValue) off for a day (450)"))
+        }
     }
 
     @Test func waitsDoubleUpToFiveMinutes() {
@@ -135,5 +159,139 @@ import Testing
             #expect(memory.contains(number) && (number < 10 || memory.contains(number - 9)))
         }
         #expect((0..<1000).count { memory.contains($0) } <= 20)
+    }
+}
+
+@Suite struct MailQueueTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    private func tried(_ queue: inout MailQueue<Int>, at now: UInt64) -> Int? {
+        guard case .try(let job) = queue.next(now: now) else { return nil }
+        return job
+    }
+
+    private func wait(_ queue: inout MailQueue<Int>, at now: UInt64) -> UInt64? {
+        guard case .wait(let until) = queue.next(now: now) else { return nil }
+        return until
+    }
+
+    @Test func oneThatIsPutOffHoldsNobodyUp() {
+        var queue = MailQueue<Int>()
+        for job in 1...3 { queue.add(job) }
+        var now = Self.second
+        #expect(tried(&queue, at: now) == 1)
+        queue.setAside(now: now, byServer: true)
+        for job in 2...3 {
+            #expect(tried(&queue, at: now) == job)
+            queue.ended(serverAnswered: true)
+        }
+        #expect(wait(&queue, at: now) == 2 * Self.second && queue.count == 1 && queue.asideCount == 1)
+        // Its waits are its own: a second, then two, whatever others meet.
+        now = 2 * Self.second
+        #expect(tried(&queue, at: now) == 1 && queue.putOffFor(now: now) == Self.second)
+        queue.setAside(now: now, byServer: true)
+        queue.add(4)
+        #expect(tried(&queue, at: now) == 4 && queue.putOffFor(now: now) == 0)
+        queue.ended(serverAnswered: true)
+        #expect(wait(&queue, at: now) == 4 * Self.second)
+        #expect(tried(&queue, at: 4 * Self.second) == 1)
+        queue.ended(serverAnswered: true)
+        guard case .nothing = queue.next(now: now) else { return #expect(Bool(false), "it is empty") }
+    }
+
+    @Test func aServerThatDoesNotWorkHoldsAllUp() {
+        var queue = MailQueue<Int>()
+        for job in 1...2 { queue.add(job) }
+        #expect(tried(&queue, at: 0) == 1)
+        queue.setAside(now: 0, byServer: true)
+        for (now, until) in [(0, 1), (1, 3), (3, 7)] as [(UInt64, UInt64)] {
+            #expect(tried(&queue, at: now * Self.second) != nil)
+            queue.paused(now: now * Self.second)
+            #expect(wait(&queue, at: now * Self.second) == until * Self.second)
+        }
+        // One answer, and it works again.
+        #expect(tried(&queue, at: 7 * Self.second) != nil)
+        queue.ended(serverAnswered: true)
+        #expect(tried(&queue, at: 7 * Self.second) != nil)
+        queue.paused(now: 7 * Self.second)
+        #expect(wait(&queue, at: 7 * Self.second) == 8 * Self.second)
+    }
+
+    @Test func bothKindsTakeTurns() {
+        var queue = MailQueue<Int>()
+        for job in 1...3 {
+            queue.add(job)
+            #expect(tried(&queue, at: 0) == job)
+            queue.setAside(now: 0, byServer: true)
+        }
+        for job in 4...6 { queue.add(job) }
+        var order: [Int] = []
+        while let job = tried(&queue, at: Self.second) {
+            order.append(job)
+            queue.ended(serverAnswered: true)
+        }
+        #expect(
+            Set(order) == Set(1...6) && order.filter { $0 > 3 } == [4, 5, 6] && order.filter { $0 <= 3 } == [1, 2, 3])
+        #expect(zip(order, order.dropFirst()).allSatisfy { ($0 > 3) != ($1 > 3) }, "\(order)")
+    }
+
+    @Test func noMoreStandAsideThanThereIsRoomFor() {
+        var queue = MailQueue<Int>()
+        let most = MailQueue<Int>.mostAside
+        for job in 0...most + 1 { queue.add(job) }
+        for job in 0..<most {
+            #expect(tried(&queue, at: 0) == job)
+            queue.setAside(now: 0, byServer: true)
+        }
+        // No room: it keeps its place, and waits as well.
+        #expect(tried(&queue, at: 0) == most)
+        queue.setAside(now: 0, byServer: true)
+        #expect(queue.asideCount == most && wait(&queue, at: 0) == Self.second)
+        // One of them is through, and the next has room.
+        var now = Self.second
+        while let job = tried(&queue, at: now), job != 0 { queue.setAside(now: now, byServer: true) }
+        queue.ended(serverAnswered: true)
+        while let job = tried(&queue, at: now), job != most { queue.setAside(now: now, byServer: true) }
+        queue.setAside(now: now, byServer: true)
+        #expect(queue.asideCount == most)
+        now += 1
+        while let job = tried(&queue, at: now), job != most + 1 { queue.setAside(now: now, byServer: true) }
+        #expect(queue.count == most + 1)
+    }
+
+    @Test func whatIsOverIsTakenOutWhereverItStands() {
+        var queue = MailQueue<Int>()
+        for job in 1...4 { queue.add(job) }
+        #expect(tried(&queue, at: 0) == 1)
+        queue.setAside(now: 0, byServer: false)
+        #expect(tried(&queue, at: 0) == 2)
+        queue.paused(now: 0)
+        #expect(queue.takeOut { $0 < 3 }.sorted() == [1, 2])
+        #expect(tried(&queue, at: 0) == 3, "and the pause is over")
+        #expect(queue.takeOut { _ in true }.sorted() == [3, 4] && queue.count == 0)
+    }
+}
+
+@Suite struct MailAudienceTests {
+    private let young = MailAudience.deletionIsSeenMilliseconds - 1
+    private let old = MailAudience.deletionIsSeenMilliseconds
+
+    private func judge(
+        known: Bool = false, removed: Bool = false, loaded: Bool = true, confirmed: Bool = true, age: Int64?
+    ) -> MailAudience {
+        MailAudience.judge(
+            isKnown: known, wasRemoved: removed, hasLoaded: loaded, isConfirmed: confirmed, ageMilliseconds: age)
+    }
+
+    /// Compaction has taken the tombstone of an account that was deleted days ago: only its absence tells.
+    @Test func anAccountThatIsGoneGetsNoMail() {
+        #expect(judge(known: true, age: old) == .wanted && judge(known: true, loaded: false, age: nil) == .wanted)
+        #expect(judge(removed: true, age: 0) == .gone && judge(removed: true, loaded: false, age: 0) == .gone)
+        #expect(judge(age: old) == .gone && judge(age: nil) == .gone)
+        // A younger mail's account would have been seen to go.
+        #expect(judge(age: young) == .wanted && judge(confirmed: false, age: young) == .wanted)
+        // As long as the view may be behind nothing is concluded from what it does not have.
+        #expect(judge(confirmed: false, age: old) == .unknown && judge(confirmed: false, age: nil) == .unknown)
+        #expect(judge(loaded: false, confirmed: false, age: young) == .unknown)
     }
 }

@@ -374,6 +374,12 @@ def test_a_given_up_event_is_sent_again_also_without_its_source(world, account):
 
     world.wait_drained("translate", "learnault.employers")
     trim(world, "learnault.employers")
+    # Younger letters than what is read in one go stand behind it.
+    letter, = world.wait_records("dead-letters", lambda letter: letter.headers.get("event-id") == event
+                                 and letter.key.decode() == webhook["id"])
+    for number in range(3500):
+        world.backend.send("webhooks.dead-letters", {"n": number}, key=b"filler", partition=letter.partition)
+    world.backend.flush()
     assert retry(account, webhook, event).status_code == 202
     until(lambda: len([each for each in world.receiver.at("/given-up") if each.accepted]) == 2, 15,
           "sent again from its dead letter")
@@ -387,3 +393,17 @@ def test_a_given_up_event_is_sent_again_also_without_its_source(world, account):
     world.backend.put("learnault.employers", {**record, "eventId": "later"}, key=b"emp_77")
     data = ask(account, good, since=since, dryRun=True)
     assert data["from"] > since
+
+
+def test_an_event_whose_topic_is_gone_has_expired(world, account):
+    webhook = account.register(world.receiver.url("/topicless"), "user.created")
+    event = example(world, account, webhook, name="topicless")
+    until(arrived(world, "/topicless", {event}), 15, "delivered")
+    wait_logged(account, webhook, event)
+    logged = next(record.json for record in world.dump("attempts") if record.json["eventId"] == event)
+    gone = "evt_" + "e" * 24
+    world.backend.put("webhooks.attempts", {**logged, "eventId": gone, "origin": "no.such.topic/0/7"},
+                      key=webhook["id"].encode())
+    wait_logged(account, webhook, gone)
+    answer = retry(account, webhook, gone)
+    assert answer.status_code == 410 and answer.json()["error"]["code"] == "EVENT_EXPIRED", answer.text

@@ -115,7 +115,7 @@ enum KeyTable {
                     "Threads of the HTTP engine; one fills about one processor."),
                 key(
                     "connectionsPerHost", \.deliver.connectionsPerHost, .integer(1...4096),
-                    "Open connections to one host, port and address, which several webhooks may share; a webhook has 16 at most."
+                    "Open connections to one host, port and address, which several webhooks may share; a webhook has 16 at most. Where all are taken, the webhooks that wait get the next ones in turn."
                 ),
             ]),
         .section(
@@ -127,10 +127,11 @@ enum KeyTable {
                         of: .duration(Milliseconds(1)...Milliseconds.days(30)),
                         "a list of eight durations, none shorter than the one before it",
                         count: Settings.Retry.tierCount),
-                    "The waits before retry 1 to 8, each counted from the end of the attempt before."),
+                    "The waits before retry 1 to 8, each counted from the end of the attempt before. A change applies to what is parked afterwards. After waits were shortened, what is parked stands behind what was parked with the longer one, and is late by up to that, until the latter is through."
+                ),
                 key(
                     "timeScale", \.retry.timeScale, .number(0...1000),
-                    "Multiplies the eight waits and nothing else; for tests and demonstrations. Labels stay those of retry.tiers."
+                    "Multiplies the eight waits and nothing else; for tests and demonstrations. Labels stay those of retry.tiers, and so does what a shorter wait means."
                 ),
             ]),
     ]

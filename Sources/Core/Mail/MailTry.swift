@@ -16,30 +16,42 @@ package enum MailTry: Equatable, Sendable {
         case done
         /// This message will never be taken.
         case giveUp(reason: String)
-        case again
+        /// Every mail would meet the same: it is tried again, and all others wait with it.
+        case wait
+        /// Only this mail is put off: it is tried again, and the others go on.
+        case setAside
     }
 
     /// Answers that speak of the login or of encryption, whatever command they came to (RFC 4954, RFC 3207): the
     /// configuration is wrong, not the message.
     private static let aboutTheSession: Set<Int> = [530, 534, 535, 538]
+    /// To MAIL FROM this is about the size that was told with it (RFC 1870), and so about the message.
+    private static let tooLarge = 552
 
-    /// For how long a server may put one message off before it is given up.
-    package static let longestDeferralNanoseconds: UInt64 = 24 * 3_600_000_000_000
+    /// For how long a server may put one message off before it is given up, from the message's making on: a restart does
+    /// not begin it anew.
+    package static let longestDeferralMilliseconds: Int64 = 24 * 3_600_000
+    /// So long it is tried at least, however old it is: a server that was away for a day may begin with a greylist.
+    package static let shortestDeferralNanoseconds: UInt64 = 15 * 60 * 1_000_000_000
 
-    /// - Parameter putOffFor: nanoseconds since the server first put this message off; 0 before that.
-    package func verdict(putOffFor: UInt64) -> Verdict {
+    /// - Parameters:
+    ///   - ageMilliseconds: since the message was made (`createdAt`), by the wall clock.
+    ///   - putOffFor: nanoseconds since the server first put this message off in this process; 0 before that.
+    package func verdict(ageMilliseconds: Int64, putOffFor: UInt64) -> Verdict {
         switch self {
         case .taken: return .done
-        case .failed: return .again
+        case .failed: return .wait
+        case .answered(let code, _) where Self.aboutTheSession.contains(code): return .wait
+        // Our own address, which the configuration says: every mail has it.
+        case .answered(let code, .sender) where code != Self.tooLarge: return .wait
         case .answered(let code, let part):
-            if (500..<600).contains(code), !Self.aboutTheSession.contains(code) {
+            if (500..<600).contains(code) {
                 return .giveUp(reason: "the mail server refused the \(part.rawValue) for good (\(code))")
             }
-            // Mails go out in order, so that one the server never takes would hold up all others.
-            if putOffFor >= Self.longestDeferralNanoseconds {
+            if ageMilliseconds >= Self.longestDeferralMilliseconds, putOffFor >= Self.shortestDeferralNanoseconds {
                 return .giveUp(reason: "the mail server has put the \(part.rawValue) off for a day (\(code))")
             }
-            return .again
+            return .setAside
         }
     }
 

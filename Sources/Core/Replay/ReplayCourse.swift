@@ -58,6 +58,15 @@ package struct ReplayCourse: Sendable {
         index[Key(topic: topic, partition: partition)].map { parts[$0].next }
     }
 
+    /// How many records of a partition are gone unread, going by where its log begins now.
+    package func missing(of topic: String, _ partition: Int32, logBegin: Int64) -> Int64 {
+        guard let place = index[Key(topic: topic, partition: partition)] else { return 0 }
+        return max(0, min(logBegin, parts[place].end) - parts[place].next)
+    }
+
+    /// Everything a partition still had to give is gone unread, and nothing says up to which time.
+    package mutating func lostAll() { from = until }
+
     /// The log begins with a record of that time now, and what stood between is gone unread.
     package mutating func lost(before milliseconds: Int64) {
         let time = Timestamp(milliseconds: min(max(milliseconds, since.milliseconds), until.milliseconds))

@@ -12,15 +12,17 @@ package struct ReplayPace: Sendable {
     /// Records that are looked at in one go.
     package static let recordsAtOnce = 200
 
-    private var unfinished: Set<DeliveryID> = []
+    package private(set) var unfinished: Set<DeliveryID>
     private var bucket: TokenBucket
     private let isDryRun: Bool
     private var readAgainAt: UInt64 = 0
 
     /// - Parameters:
     ///   - eventsPerSecond: `limits.eventsPerSecond`; 0 is no limit.
+    ///   - unfinished: of an earlier part of the same replay.
     ///   - now: monotonic nanoseconds.
-    package init(eventsPerSecond: Int, isDryRun: Bool, now: UInt64) {
+    package init(eventsPerSecond: Int, isDryRun: Bool, unfinished: Set<DeliveryID> = [], now: UInt64) {
+        self.unfinished = unfinished
         let perSecond = eventsPerSecond > 0 ? max(1, eventsPerSecond / 2) : Self.unlimitedPerSecond
         // Some hundredths of a second in one go: a longer burst would stand before what happens now.
         bucket = TokenBucket(perSecond: perSecond, burst: max(1, perSecond / 50), emptySince: now)
