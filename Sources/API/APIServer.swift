@@ -44,9 +44,7 @@ package final class APIServer: Sendable {
         let metrics = APIMetrics()
         let gate = APIGate(
             table: RouteTable(
-                routes: Operations.all.compactMap { operation in
-                    handlers.handler(of: operation.name).map { Route(operation, $0) }
-                }),
+                routes: Operations.all.map { Route($0, handlers.handler(of: $0.name)) }),
             authentication: Authentication(view: view),
             limits: RequestLimits(
                 requestsPerMinute: limits.requestsPerMinute, authFailuresPerMinute: limits.authFailuresPerMinute),
@@ -73,14 +71,14 @@ private struct Handlers {
     let deliveries: DeliveryHandlers
     let reference: ReferenceHandlers
 
-    func handler(of operation: Operation.Name) -> Route.Handler? {
+    func handler(of operation: Operation.Name) -> Route.Handler {
         switch operation {
         case .createWebhook: .account(webhooks.create)
         case .listWebhooks: .account(webhooks.list)
         case .getWebhook: .account(logs.webhook)
         case .updateWebhook: .account(webhooks.update)
         case .deleteWebhook: .account(webhooks.delete)
-        case .rotateSecret: nil
+        case .rotateSecret: .account(webhooks.rotateSecret)
         case .testWebhook: .account(tests.send)
         case .listAttempts: .account(logs.list)
         case .retryDelivery: .account(deliveries.retry)

@@ -113,7 +113,9 @@ enum Schemas {
         ("HealthyWebhook", healthyWebhook), ("Health", health), ("CreatedWebhook", created),
         (
             "RotatedSecret",
-            object(["id": id("wh"), "signingSecret": secret, "previousSecretExpiresAt": timeOrNull])
+            object(
+                ["id": id("wh"), "signingSecret": secret, "createdAt": time, "previousSecretExpiresAt": time],
+                required: ["id", "signingSecret", "previousSecretExpiresAt"])
         ), ("LogEntry", logEntry), ("TestAccepted", object(["eventId": id("evt")])),
         ("RetriedDelivery", object(["eventId": id("evt"), "deliveryId": id("dlv")])), ("Replay", replay),
         (

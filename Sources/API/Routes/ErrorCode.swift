@@ -4,6 +4,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case badRequest = "BAD_REQUEST"
     case invalidJSON = "INVALID_JSON"
     case invalidParameter = "INVALID_PARAMETER"
+    case invalidHeader = "INVALID_HEADER"
     case unauthorized = "UNAUTHORIZED"
     case notFound = "NOT_FOUND"
     case webhookNotFound = "WEBHOOK_NOT_FOUND"
@@ -29,7 +30,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
 
     package var status: Int {
         switch self {
-        case .badRequest, .invalidJSON, .invalidParameter: 400
+        case .badRequest, .invalidJSON, .invalidParameter, .invalidHeader: 400
         case .unauthorized: 401
         case .notFound, .webhookNotFound, .replayNotFound, .eventNotFound: 404
         case .methodNotAllowed: 405
@@ -52,6 +53,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .badRequest: "The request is not well-formed HTTP."
         case .invalidJSON: "The body is not JSON; `details.reason` says what is wrong."
         case .invalidParameter: "The query has faults; `details.errors` names them all."
+        case .invalidHeader: "`Idempotency-Key` or `If-Match` cannot be understood."
         case .unauthorized: "There is no API key, or it is not valid."
         case .notFound: "There is nothing at this path."
         case .webhookNotFound: "Your account has no webhook with this id."

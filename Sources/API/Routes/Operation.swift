@@ -49,7 +49,7 @@ package struct Operation: Sendable {
     package var parameters: [Parameter] = []
     package var body: Body?
     package let answers: [Answer]
-    /// Beyond ``commonErrors``.
+    /// Beyond those that ``allErrors`` adds to every route of its kind.
     package var errors: [ErrorCode] = []
 
     /// The names in the path, in its order.
@@ -63,6 +63,7 @@ package struct Operation: Sendable {
         if !isOpen { codes += [.unauthorized, .rateLimited] }
         if !pathParameters.isEmpty { codes.append(.notFound) }
         if body != nil { codes += [.invalidJSON, .unsupportedMediaType, .validationFailed] }
+        if parameters.contains(where: { $0.place == .header }) { codes.append(.invalidHeader) }
         codes.append(.unavailable)
         return ErrorCode.allCases.filter { codes.contains($0) || errors.contains($0) }
     }

@@ -13,11 +13,13 @@ package enum Operations {
     private static let idempotencyKey = Operation.Parameter(
         name: "Idempotency-Key", place: .header,
         summary:
-            "A text of your choice, new for each change. The same request with the same key is answered as the first was.",
+            "1 to 255 printable ASCII characters of your choice, new for each change. The same request with the same key is "
+            + "answered as the first was.",
         schema: ["type": "string"])
     private static let ifMatch = Operation.Parameter(
         name: "If-Match", place: .header,
-        summary: "The `ETag` of the webhook as you know it: the change is made only while it still is so.",
+        summary:
+            "The `ETag` of the webhook as you know it: the change is made only while it still is so. `*`: in any case.",
         schema: ["type": "string"])
 
     private static let webhook = Operation.Answer(
