@@ -24,7 +24,7 @@ package enum OpenAPIDocument {
                         "type": "http", "scheme": "bearer",
                         "description": "Your API key, `lnk_live_…` or `lnk_test_…`.",
                     ]
-                ], "parameters": pathParameters, "headers": headers,
+                ], "parameters": pathParameters, "headers": headers, "responses": sharedResponses,
                 "schemas": .object(Schemas.all.map { (name: $0.name, value: $0.value) }),
             ],
         ]
@@ -106,11 +106,34 @@ package enum OpenAPIDocument {
             }
             return (name: "\(answer.status)", value: JSONLiteral.object(members))
         }
-        let errors = operation.allErrors
-        for status in Set(errors.map(\.status)).sorted() {
-            responses.append(("\(status)", response(of: errors.filter { $0.status == status }, limits)))
+        for codes in errors(of: operation) {
+            let name = responseName(codes, isOpen: operation.isOpen)
+            responses.append(("\(codes[0].status)", ["$ref": .text("#/components/responses/\(name)")]))
         }
         return responses
+    }
+
+    /// By status, which is the same within each.
+    private static func errors(of operation: Operation) -> [[ErrorCode]] {
+        let errors = operation.allErrors
+        return Set(errors.map(\.status)).sorted().map { status in errors.filter { $0.status == status } }
+    }
+
+    /// Routes with the same errors share a response.
+    private static func responseName(_ codes: [ErrorCode], isOpen: Bool) -> String {
+        codes.map(\.rawValue).joined(separator: ".") + (isOpen ? ".open" : "")
+    }
+
+    private static var sharedResponses: JSONLiteral {
+        var responses: [(name: String, value: JSONLiteral)] = []
+        for operation in Operations.all {
+            for codes in errors(of: operation) {
+                let name = responseName(codes, isOpen: operation.isOpen)
+                guard !responses.contains(where: { $0.name == name }) else { continue }
+                responses.append((name, response(of: codes, operation.isOpen ? [] : rateLimitHeaders)))
+            }
+        }
+        return .object(responses)
     }
 
     private static func response(of codes: [ErrorCode], _ limits: [String]) -> JSONLiteral {

@@ -32,7 +32,10 @@ def faults(method, path, status, body):
     responses = operation(method, path)["responses"]
     if str(status) not in responses:
         return [f"{status} is no documented status of {method} {path}"]
-    content = responses[str(status)].get("content")
+    response = responses[str(status)]
+    if "$ref" in response:
+        response = OPENAPI["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    content = response.get("content")
     if content is None:
         return [f"a body where none is documented: {body!r}"] if body else []
     validator = _validator(json.dumps(content["application/json"]["schema"]))
