@@ -1,23 +1,25 @@
-// The one table of routes. What answers 404 and what 405, with which Allow, follows from it.
-internal import Core
+// Which route a request means. What answers 404 and what 405, with which Allow, follows from the table of routes.
 internal import HTTPServer
 
-/// A method and a path pattern such as `/v1/webhooks/:webhookId/logs`, and what answers them.
+/// An operation and what answers it.
 struct Route: Sendable {
-    enum Method: String, Sendable { case get = "GET", post = "POST", patch = "PATCH", delete = "DELETE" }
+    enum Handler: Sendable {
+        /// Whoever asks.
+        case open(@Sendable () -> HTTPServerResponse)
+        /// Who has a valid key.
+        case account(@Sendable (APICall) -> Void)
+    }
 
-    let method: Method
-    let pattern: String
-    let handler: @Sendable (APICall) -> Void
+    let operation: Operation
+    let handler: Handler
+    private let segments: [Segment]
 
-    fileprivate let segments: [Segment]
-    fileprivate enum Segment: Equatable { case literal(String), parameter(String) }
+    private enum Segment { case literal(String), parameter(String) }
 
-    init(_ method: Method, _ pattern: String, _ handler: @escaping @Sendable (APICall) -> Void) {
-        self.method = method
-        self.pattern = pattern
+    init(_ operation: Operation, _ handler: Handler) {
+        self.operation = operation
         self.handler = handler
-        segments = pattern.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map {
+        segments = operation.path.split(separator: "/").map {
             $0.hasPrefix(":") ? .parameter(String($0.dropFirst())) : .literal(String($0))
         }
     }
@@ -54,34 +56,11 @@ struct RouteTable: Sendable {
         var allowed: [String] = []
         for route in routes {
             guard let parameters = route.match(parts) else { continue }
-            if route.method.rawValue == method || (method == "HEAD" && route.method == .get) {
+            if route.operation.method.rawValue == method || (method == "HEAD" && route.operation.method == .get) {
                 return .found(route, parameters: parameters)
             }
-            allowed.append(route.method.rawValue)
+            allowed.append(route.operation.method.rawValue)
         }
         return allowed.isEmpty ? .none : .wrongMethod(allowed: allowed)
     }
-}
-
-/// A request that found its route and whose key is valid.
-struct APICall: Sendable {
-    let request: HTTPServerRequest
-    let parameters: [String: String]
-    let account: AccountID
-    let keyID: String
-    private let responder: HTTPResponder
-
-    init(
-        request: HTTPServerRequest, parameters: [String: String], account: AccountID, keyID: String,
-        responder: HTTPResponder
-    ) {
-        self.request = request
-        self.parameters = parameters
-        self.account = account
-        self.keyID = keyID
-        self.responder = responder
-    }
-
-    func respond(_ response: HTTPServerResponse) { responder.respond(response) }
-    func respond(_ error: APIError) { responder.respond(error.response) }
 }

@@ -104,6 +104,16 @@ struct WebhookHandlers: Sendable {
         }
     }
 
+    /// The route is documented, and nothing rotates a secret yet.
+    func rotateSecret(_ call: APICall) {
+        do throws(APIError) {
+            _ = try webhook(of: call)
+            throw .notFound()
+        } catch {
+            call.respond(error)
+        }
+    }
+
     /// Sends a command and answers the call once its outcome is known.
     func send(
         _ change: Command.Change, at now: Timestamp, for call: APICall,

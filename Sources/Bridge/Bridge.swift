@@ -1,6 +1,7 @@
 // The bridge of one process: its roles as threads, what they share, and whether it is ready.
 package import Core
 package import Crypto
+package import HTTPServer
 package import Kafka
 package import Mapping
 internal import Pipeline
@@ -19,6 +20,8 @@ package struct BridgeConfiguration: Sendable {
     package var secrets: SecretBox?
     /// Of `mail.username`; never logged.
     package var mailPassword: String?
+    /// Of `api.tls`; nil: plain HTTP.
+    package var apiTLS: HTTPServerTLS?
 
     /// The roles that seal or open signing secrets.
     package static let rolesWithSecrets: Set<Role> = [.api, .deliver]
@@ -26,7 +29,8 @@ package struct BridgeConfiguration: Sendable {
     package static let rolesWithMappings: Set<Role> = [.translate, .api, .deliver]
 
     package init(
-        settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox?, mailPassword: String? = nil
+        settings: Settings, roles: Set<Role>, plans: [MappingPlan], secrets: SecretBox?, mailPassword: String? = nil,
+        apiTLS: HTTPServerTLS? = nil
     ) {
         precondition(
             secrets != nil || roles.isDisjoint(with: Self.rolesWithSecrets), "the caller has checked secrets.keyFile")
@@ -35,6 +39,7 @@ package struct BridgeConfiguration: Sendable {
         self.plans = MappingPlans(plans)
         self.secrets = secrets
         self.mailPassword = mailPassword
+        self.apiTLS = apiTLS
     }
 }
 
@@ -126,7 +131,7 @@ package final class Bridge: Sendable {
         if configuration.roles.contains(.api), let secrets = configuration.secrets {
             try front.openAPI(
                 kafka: kafka, topics: planner.topics, plans: configuration.plans, view: view, client: feed,
-                secrets: secrets)
+                secrets: secrets, tls: configuration.apiTLS)
         }
         if configuration.roles.contains(.deliver) {
             let room = try EngineRoom(settings: settings, ownListeners: front.listeners)

@@ -61,7 +61,7 @@ final class FrontDoor: Sendable {
 
     func openAPI(
         kafka: KafkaConfiguration, topics: Topics, plans: MappingPlans, view: RegistryView,
-        client: any RegistryClient, secrets: SecretBox
+        client: any RegistryClient, secrets: SecretBox, tls: HTTPServerTLS?
     ) throws(BridgeFault) {
         var limits = LogLimits()
         limits.rowsPerWebhook = settings.logs.entriesPerWebhook
@@ -85,10 +85,9 @@ final class FrontDoor: Sendable {
         let policy = AddressPolicy(settings.egress, ownListeners: listeners)
         do {
             let api = try APIServer(
-                listen: settings.api.listen.description, view: view, client: client, logs: logs, tests: tests,
+                listen: settings.api.listen.description, tls: tls, view: view, client: client, logs: logs, tests: tests,
                 sources: desk, deliveries: deliveries, waits: waits, secretBox: secrets,
-                ipRanges: settings.egress.ipRanges,
-                webhooksPerAccount: settings.limits.webhooksPerAccount
+                ipRanges: settings.egress.ipRanges, limits: settings.limits
             ) { text in
                 do throws(EndpointFault) {
                     _ = try EndpointURL(text, allowHTTP: allowHTTP, policy: policy)

@@ -16,6 +16,7 @@ struct cmicrohttpd_options {
     MHD_NotifyConnectionCallback connection;
     void *(*request_line)(void *context, const char *target, struct MHD_Connection *connection);
     void *context;  // handed to all four
+    const char *certificate, *key;  // PEM, for TLS; both NULL for plain HTTP. Not needed after the start.
 };
 
 // The request target is decoded by us, once: the library must not decode it in place.
@@ -26,8 +27,15 @@ static inline size_t cmicrohttpd_keep_escapes(void *context, struct MHD_Connecti
 }
 
 static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_options *options) {
+    // The file's first certificate is the server's, those behind it lead to the authority. TLS 1.2 is what RFC 9325 asks for.
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"},
+        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, options->access, options->context,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (options->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, options->access, options->context,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)options->listen_socket,
         MHD_OPTION_CONNECTION_LIMIT, options->connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address,
@@ -38,6 +46,7 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_keep_escapes, NULL,
         // Not its strict mode: 0.9.75 sends the head of an answer twice when it misses a Host itself. We look for it.
         MHD_OPTION_STRICT_FOR_CLIENT, 0,
+        MHD_OPTION_ARRAY, options->certificate ? tls : plain,
         MHD_OPTION_END);
 }
 

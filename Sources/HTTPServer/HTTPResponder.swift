@@ -1,4 +1,5 @@
 // The handler's end of a request: how, when and from which thread it is answered is the handler's choice.
+internal import Runtime
 
 /// Answers one request. Any thread.
 package final class HTTPResponder: Sendable {
@@ -11,6 +12,25 @@ package final class HTTPResponder: Sendable {
     package init(whenDropped: HTTPServerResponse, deliver: @escaping @Sendable (HTTPServerResponse) -> Void) {
         self.whenDropped = whenDropped
         self.deliver = deliver
+    }
+
+    /// Answers through another responder.
+    /// - Parameter change: sees the one answer that counts before it goes, on the thread that gives it, and may change it;
+    ///   must not block.
+    package convenience init(
+        over other: HTTPResponder, _ change: @escaping @Sendable (inout HTTPServerResponse) -> Void
+    ) {
+        let isAnswered = Guarded(false)
+        self.init(whenDropped: other.whenDropped) { response in
+            let isFirst = isAnswered.withLock { isAnswered in
+                defer { isAnswered = true }
+                return !isAnswered
+            }
+            guard isFirst else { return }
+            var response = response
+            change(&response)
+            other.respond(response)
+        }
     }
 
     deinit { deliver(whenDropped) }

@@ -19,12 +19,13 @@ package final class HTTPServer: Sendable {
 
     /// - Parameters:
     ///   - listen: `host:port`; port 0 takes a free one.
+    ///   - tls: nil: plain HTTP.
     ///   - refusal: the answer to what the server refuses itself; plain text unless given.
     ///   - handler: called on the server's thread with each complete request; it must not block, and may keep the
     ///     responder and answer later from any thread.
     /// - Throws: ``HTTPServerError`` with address, cause and mend when it cannot listen.
     package init(
-        listen: String, limits: HTTPServerLimits = HTTPServerLimits(),
+        listen: String, tls: HTTPServerTLS? = nil, limits: HTTPServerLimits = HTTPServerLimits(),
         refusal: @escaping @Sendable (HTTPRefusal) -> HTTPServerResponse = { .text($0.status, $0.text) },
         handler: @escaping @Sendable (HTTPServerRequest, HTTPResponder) -> Void
     ) throws(HTTPServerError) {
@@ -36,12 +37,16 @@ package final class HTTPServer: Sendable {
             connections_per_address: UInt32(clamping: limits.connectionsPerAddress),
             // Half of it is the first read buffer; the fields' own records take the rest.
             connection_memory: limits.headBytes * 2 + 16_384, access: requestAdvanced, completed: requestCompleted,
-            connection: connectionChanged, request_line: requestLineRead, context: context.toOpaque())
-        guard let daemon = cmicrohttpd_start(&options) else {
+            connection: connectionChanged, request_line: requestLineRead, context: context.toOpaque(),
+            certificate: nil, key: nil)
+        guard let daemon = Self.start(&options, tls) else {
             context.release()
             close(socket)
             throw HTTPServerError(
-                description: "cannot serve HTTP on \(listen): out of threads, memory or file descriptors")
+                description: tls == nil
+                    ? "cannot serve HTTP on \(listen): out of threads, memory or file descriptors"
+                    : "cannot serve HTTPS on \(listen): the certificate or its key is not PEM, or they do not belong together"
+            )
         }
         self.core = core
         self.socket = socket
@@ -49,6 +54,21 @@ package final class HTTPServer: Sendable {
         self.daemon = Guarded(DaemonPointer(pointer: daemon))
         watcher = OwnedThread(name: "http-deadlines") { [peers = core.peers] in peers.watch() }
     }
+
+    private static func start(_ options: inout cmicrohttpd_options, _ tls: HTTPServerTLS?) -> OpaquePointer? {
+        guard let tls else { return cmicrohttpd_start(&options) }
+        let (certificate, key) = (tls.certificate + [0], tls.key + [0])
+        return certificate.withUnsafeBytes { certificate in
+            key.withUnsafeBytes { key in
+                options.certificate = certificate.baseAddress?.assumingMemoryBound(to: CChar.self)
+                options.key = key.baseAddress?.assumingMemoryBound(to: CChar.self)
+                return cmicrohttpd_start(&options)
+            }
+        }
+    }
+
+    /// How many are open now.
+    package var connections: Int { core.peers.count }
 
     deinit { stop(seconds: 0) }
 

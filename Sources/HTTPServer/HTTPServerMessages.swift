@@ -121,6 +121,21 @@ package struct HTTPServerLimits: Sendable {
     package init() {}
 }
 
+/// What a server shows of itself where it speaks TLS; PEM both.
+package struct HTTPServerTLS: Sendable, CustomReflectable {
+    /// The server's, then those that lead to its authority.
+    package let certificate: [UInt8]
+    /// Never logged.
+    package let key: [UInt8]
+
+    package init(certificate: [UInt8], key: [UInt8]) {
+        self.certificate = certificate
+        self.key = key
+    }
+
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 package struct HTTPServerError: Error, CustomStringConvertible, Equatable {
     package let description: String
 }

@@ -53,6 +53,8 @@ final class PeerTable: Sendable {
 
     init(limits: HTTPServerLimits) { self.limits = limits }
 
+    var count: Int { peers.withLock { $0.count } }
+
     func add(_ peer: Peer) { peers.withLock { $0[peer.descriptor] = peer } }
 
     /// Before the descriptor is closed, so that ``endLate()`` never meets a descriptor that means something else.

@@ -1,4 +1,5 @@
 // From a command line to an exit code: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
+internal import API
 internal import Bridge
 internal import Configuration
 internal import Core
@@ -55,6 +56,7 @@ enum Program {
             Terminal.print(check.output, terminator: "")
             if check.exitCode != 0 { throw Exit(code: check.exitCode) }
         case .configReference: Terminal.print(ReferenceFile.text(), terminator: "")
+        case .configOpenAPI: Terminal.print(OpenAPIDocument.text, terminator: "")
         case .mappingCheck(let options): try MappingCommand.check(options)
         case .mappingTry(let options): try MappingCommand.attempt(options)
         case .deadLettersList(let options): try DeadLettersCommand.list(options)

@@ -3,6 +3,7 @@ internal import Bridge
 internal import Configuration
 internal import Core
 internal import Glibc
+internal import HTTPServer
 internal import Mapping
 internal import Runtime
 
@@ -13,6 +14,7 @@ enum RunCommand {
         if let roles = options.roles.map({ Set($0) }) {
             if roles.isDisjoint(with: BridgeConfiguration.rolesWithSecrets) { needs.remove(.secrets) }
             if roles.isDisjoint(with: BridgeConfiguration.rolesWithMappings) { needs.remove(.mappings) }
+            if !roles.contains(.api) { needs.remove(.apiTLS) }
         }
         let loaded = try LoadedConfiguration.load(options.configuration, needs: needs)
         let roles = Set(options.roles ?? Role.defaults(mailIsConfigured: loaded.settings.mail.isConfigured))
@@ -23,7 +25,8 @@ enum RunCommand {
         let bridge = Bridge(
             BridgeConfiguration(
                 settings: loaded.settings, roles: roles, plans: plans, secrets: loaded.secretBox,
-                mailPassword: loaded.mailPassword))
+                mailPassword: loaded.mailPassword,
+                apiTLS: loaded.apiTLS.map { HTTPServerTLS(certificate: $0.certificate, key: $0.key) }))
         try serve(bridge) {
             switch signals.next(milliseconds: 100) {
             case .stop: return true

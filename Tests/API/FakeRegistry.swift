@@ -5,9 +5,11 @@ import Core
 import Crypto
 import Foundation
 import HTTPProbe
+import HTTPServer
 import Registry
 import Runtime
 import Synchronization
+import Testing
 
 final class FakeRegistry: RegistryClient {
     let view = RegistryView()
@@ -132,14 +134,14 @@ final class TestAPI {
     let mine: (id: AccountID, key: APIKeyText)
     let others: (id: AccountID, key: APIKeyText)
 
-    init() throws {
+    init(limits: Settings.Limits = Settings.Limits(), serverLimits: HTTPServerLimits = HTTPServerLimits()) throws {
         logs = directory.store()
         mine = registry.account(1)
         others = registry.account(2)
         tests = TestEvents(sink: sink, attemptMilliseconds: 5000)
         server = try APIServer(
             listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, tests: tests,
-            sources: source, deliveries: sink, waits: waits, secretBox: box,
+            sources: source, deliveries: sink, waits: waits, secretBox: box, limits: limits, serverLimits: serverLimits,
             judgeURL: { $0.hasPrefix("https://") ? nil : "must begin with https://" })
     }
 
@@ -153,9 +155,31 @@ final class TestAPI {
         _ method: String, _ path: String, _ body: String? = nil, key: APIKeyText? = nil,
         headers: [(String, String)] = [("Content-Type", "application/json")]
     ) throws -> ProbeResponse {
-        try probe(
+        let response = try probe(
             port: server.port, method, path,
             headers: [("Authorization", "Bearer \((key ?? mine.key).text)")] + (body == nil ? [] : headers), body: body)
+        expectDocumented(response, method, path)
+        return response
+    }
+
+    /// Whatever is answered stands in the table of routes.
+    private func expectDocumented(_ response: ProbeResponse, _ method: String, _ path: String) {
+        let parts = path.prefix { $0 != "?" }.split(separator: "/", omittingEmptySubsequences: false)
+        let operation = Operations.all.first { operation in
+            let pattern = operation.path.split(separator: "/", omittingEmptySubsequences: false)
+            return operation.method.rawValue == (method == "HEAD" ? "GET" : method) && pattern.count == parts.count
+                && zip(pattern, parts).allSatisfy { $0 == $1 || $0.hasPrefix(":") }
+        }
+        guard let operation else { return }
+        if response.status < 400 {
+            #expect(
+                operation.answers.contains { $0.status == response.status }, "\(operation.name): \(response.status)")
+        } else if method != "HEAD" {
+            let code = response.code.flatMap { ErrorCode(rawValue: $0) }
+            #expect(
+                code.map { operation.allErrors.contains($0) && $0.status == response.status } == true,
+                "\(operation.name): \(response.status) \(response.code ?? "no code")")
+        }
     }
 
     static let registration = """

@@ -79,6 +79,8 @@ import Testing
         ("{mail: {smtp: 'smtp://h'}}", "mail.from"), ("{mail: {smtp: 'h', from: 'a@b'}}", "mail.smtp"),
         ("{mail: {caFile: 'nowhere.pem'}}", "mail.caFile"), ("{api: {publicURL: 'api.example.com'}}", "api.publicURL"),
         ("{api: {publicURL: 'https://a/'}}", "api.publicURL"), ("{api: {publicURL: 'https://a$(x)'}}", "api.publicURL"),
+        ("{api: {tls: {certificateFile: 'a.pem'}}}", "api.tls.keyFile"),
+        ("{api: {tls: {keyFile: 'a.key'}}}", "api.tls.certificateFile"),
         ("{mail: {from: 'a'}}", "mail.from"), ("{mail: {username: 'x'}}", "mail.passwordFile"),
         ("{api: {}, api: {listen: 1}}", "api.listen"),
         ("{logs: {entriesPerWebhook: 0}}", "logs.entriesPerWebhook"), ("{deliver: {threads: 0}}", "deliver.threads"),
@@ -145,6 +147,24 @@ import Testing
         folder.write("a.key", [UInt8](1...32), mode: mode)
         let found = faults("{secrets: {keyFile: 'a.key'}}", needs: .secrets)
         #expect(found.count == 1 && found[0].contains("must be 0600"), "\(found)")
+    }
+
+    @Test func `the API's certificate and key are read, and the key is nobody else's`() {
+        let file = "{api: {tls: {certificateFile: 'a.pem', keyFile: 'a.key'}}}"
+        #expect(
+            faults(file, needs: .apiTLS) == [
+                "bridge.json5:1: api.tls.certificateFile: a.pem cannot be read: no such file or directory",
+                "bridge.json5:1: api.tls.keyFile: a.key cannot be read: no such file or directory",
+            ])
+        folder.write("a.pem", "certificate", mode: 0o644)
+        folder.write("a.key", "key", mode: 0o640)
+        #expect(
+            faults(file, needs: .apiTLS) == [
+                "bridge.json5:1: api.tls.keyFile: a.key has mode 0640, must be 0600; chmod 600 a.key"
+            ])
+        #expect(faults(file, needs: []).isEmpty)
+        folder.write("b.key", "key", mode: 0o600)
+        #expect(faults(file.replacing("a.key", with: "b.key"), needs: .apiTLS).isEmpty)
     }
 
     @Test func `a password in the wrong place is not repeated`() {

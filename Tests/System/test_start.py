@@ -14,7 +14,7 @@ from harness.processes import Process, command, free_port
 from harness.waiting import until
 
 COMMANDS = [[], ["run"], ["demo"], ["broker"], ["topics"], ["topics", "create"], ["topics", "check"], ["accounts"],
-            ["accounts", "create"], ["accounts", "delete"], ["config", "check"], ["listen"]]
+            ["accounts", "create"], ["accounts", "delete"], ["config", "check"], ["config", "openapi"], ["listen"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "(none)")

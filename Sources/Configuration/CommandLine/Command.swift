@@ -19,6 +19,8 @@ package enum ProgramCommand: Equatable, Sendable {
     case configCheck(ConfigurationOptions)
     /// The reference file, on stdout.
     case configReference
+    /// The API's OpenAPI document, on stdout.
+    case configOpenAPI
     case mappingCheck(ConfigurationOptions)
     case mappingTry(MappingTryOptions)
     case deadLettersList(DeadLetterListOptions)

@@ -4,7 +4,8 @@ internal import Core
 enum CommandTable {
     static let all: [CommandSpecification] = [
         run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsDelete, configCheck, configReference,
-        mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay, replayStatus,
+        configOpenAPI, mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay,
+        replayStatus,
         replayCancel,
         listen,
     ]
@@ -106,6 +107,13 @@ enum CommandTable {
         example: "webhook-bridge config reference > bridge.json5",
         options: []
     ) { options throws(UsageError) in .configReference }
+
+    private static let configOpenAPI = CommandSpecification(
+        words: ["config", "openapi"], summary: "print the API's OpenAPI 3.1 document",
+        details: "For client generators and API tools. A running bridge serves the same at GET /v1/openapi.json.",
+        example: "webhook-bridge config openapi > openapi.json",
+        options: []
+    ) { options throws(UsageError) in .configOpenAPI }
 
     private static let mappingCheck = CommandSpecification(
         words: ["mapping", "check"], summary: "list everything that is wrong with the mapping files",

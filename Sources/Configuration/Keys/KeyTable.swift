@@ -138,7 +138,8 @@ enum KeyTable {
 
     private static let listeners: [KeyEntry] = [
         .section(
-            "api", intro: "The API that the public documentation describes. Put TLS in front of it.",
+            "api",
+            intro: "The API that the public documentation describes. Put TLS in front of it, or let it speak TLS.",
             [
                 key(
                     "listen", \.api.listen, .listen,
@@ -150,6 +151,18 @@ enum KeyTable {
                         .text("https://host[:port][/path], without a slash at the end", accepts: publicURL)),
                     "Where subscribers reach it: the commands in mails to them begin with it. null: they begin with $API.",
                     example: "\"https://api.example.com\""),
+                .section(
+                    "tls", intro: "Where the API speaks TLS itself, 1.2 or 1.3; read at the start. Both or none.",
+                    [
+                        key(
+                            "certificateFile", \.api.tls.certificateFile, .optional(.path),
+                            "PEM: the server's certificate, then those that lead to its authority.",
+                            example: "\"api.pem\""),
+                        key(
+                            "keyFile", \.api.tls.keyFile, .optional(.path),
+                            "PEM: the certificate's private key, without a passphrase. Mode 0600.",
+                            example: "\"api.key\""),
+                    ]),
             ]),
         .section(
             "ops", intro: "For operators: /healthz, /readyz, /metrics. Not for the public.",

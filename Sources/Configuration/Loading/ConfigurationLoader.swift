@@ -31,6 +31,7 @@ package struct ConfigurationLoader {
         if !loader.faults.isEmpty { throw ConfigurationFaults(faults: loader.faults, warnings: loader.warnings) }
         return LoadedConfiguration(
             settings: loader.settings, secretKeys: extras.keys, mailPassword: extras.mailPassword,
+            apiTLS: extras.apiTLS,
             warnings: loader.warnings, sources: loader.sources)
     }
 
@@ -165,7 +166,7 @@ package struct ConfigurationLoader {
 
     // MARK: Surroundings
 
-    private mutating func checkSurroundings() -> (keys: SecretKeys?, mailPassword: String?) {
+    private mutating func checkSurroundings() -> (keys: SecretKeys?, mailPassword: String?, apiTLS: TLSFiles?) {
         if request.needs.contains(.mappings), !isFaulty("mappings") {
             let folder = settings.mappingsFolder
             check("mappings", folder, "name a folder of mapping files") { path throws(FileError) in
@@ -190,7 +191,38 @@ package struct ConfigurationLoader {
         }
         var password: String?
         if let path = settings.mail.passwordFile { password = readText(path, key: "mail.passwordFile") }
-        return (request.needs.contains(.secrets) ? readSecretKeys() : nil, password)
+        return (
+            request.needs.contains(.secrets) ? readSecretKeys() : nil, password,
+            request.needs.contains(.apiTLS) ? readTLS() : nil
+        )
+    }
+
+    private mutating func readTLS() -> TLSFiles? {
+        guard let certificatePath = settings.api.tls.certificateFile, let keyPath = settings.api.tls.keyFile else {
+            return nil
+        }
+        let certificate = read(certificatePath, key: "api.tls.certificateFile")
+        let key = read(keyPath, key: "api.tls.keyFile")
+        if let key { checkIsPrivate(key, keyPath, key: "api.tls.keyFile") }
+        guard let certificate, let key else { return nil }
+        return TLSFiles(certificate: certificate.bytes, key: key.bytes)
+    }
+
+    private mutating func read(_ path: String, key: String) -> FileAccess.Content? {
+        do throws(FileError) { return try FileAccess.read(path, limitBytes: Self.fileLimitBytes) } catch {
+            faults.append(fault(key, Rejection(cause: "\(path) cannot be read: \(error.message)")))
+            return nil
+        }
+    }
+
+    /// Nothing for group and others, nothing to execute; 0400 is stricter than asked and fine.
+    private mutating func checkIsPrivate(_ content: FileAccess.Content, _ path: String, key: String) {
+        guard content.mode & 0o177 != 0 else { return }
+        let mode = String(content.mode & 0o777, radix: 8)
+        let rejection = Rejection(
+            cause: "\(path) has mode 0\(String(repeating: "0", count: max(0, 3 - mode.count)))\(mode), must be 0600",
+            fix: "chmod 600 \(path)")
+        faults.append(fault(key, rejection))
     }
 
     private mutating func readSecretKeys() -> SecretKeys? {
@@ -208,15 +240,7 @@ package struct ConfigurationLoader {
         }
         do throws(FileError) {
             let content = try FileAccess.read(path, limitBytes: Self.fileLimitBytes)
-            // Nothing for group and others, nothing to execute; 0400 is stricter than asked and fine.
-            if content.mode & 0o177 != 0 {
-                let mode = String(content.mode & 0o777, radix: 8)
-                let rejection = Rejection(
-                    cause:
-                        "\(path) has mode 0\(String(repeating: "0", count: max(0, 3 - mode.count)))\(mode), must be 0600",
-                    fix: "chmod 600 \(path)")
-                faults.append(fault(key, rejection))
-            }
+            checkIsPrivate(content, path, key: key)
             do throws(Rejection) { return try SecretKeys.parse(content.bytes) } catch {
                 faults.append(fault(key, Rejection(cause: "\(path): \(error.cause)", fix: error.fix)))
             }

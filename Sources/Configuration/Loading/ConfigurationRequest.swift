@@ -16,8 +16,11 @@ package struct ConfigurationRequest: Sendable {
         /// The state folder must be there or possible to make.
         package static let state = Needs(rawValue: 8)
 
+        /// The API's certificate and key are read, where they are set.
+        package static let apiTLS = Needs(rawValue: 16)
+
         /// What `run` and `config check` need.
-        package static let all: Needs = [.cluster, .secrets, .mappings, .state]
+        package static let all: Needs = [.cluster, .secrets, .mappings, .state, .apiTLS]
     }
 
     /// nil: no file.
@@ -42,9 +45,19 @@ package struct LoadedConfiguration: Sendable {
     package var secretKeys: SecretKeys?
     /// The content of `mail.passwordFile`.
     package var mailPassword: String?
+    /// The contents of `api.tls`; nil where it is not set.
+    package var apiTLS: TLSFiles?
     package var warnings: [ConfigurationFault]
     /// Where each key that somebody set got its value.
     package var sources: [String: ConfigurationSource]
+}
+
+/// PEM, as read; prints as nothing.
+package struct TLSFiles: Sendable, CustomReflectable {
+    package var certificate: [UInt8]
+    package var key: [UInt8]
+
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
 /// Why there are no settings.

@@ -30,6 +30,14 @@ enum SettingsRules {
         require(
             api != ops || api.port == 0, "ops.listen", "is the same as api.listen, \(api)", "give each its own port")
 
+        let tls = settings.api.tls
+        require(
+            tls.certificateFile == nil || tls.keyFile != nil, "api.tls.keyFile",
+            "is required when api.tls.certificateFile is set")
+        require(
+            tls.keyFile == nil || tls.certificateFile != nil, "api.tls.certificateFile",
+            "is required when api.tls.keyFile is set")
+
         let mail = settings.mail
         require(
             !mail.isConfigured || mail.from != nil, "mail.from", "is required when mail.smtp is set",

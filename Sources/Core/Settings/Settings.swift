@@ -113,6 +113,17 @@ extension Settings {
         package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
         /// Where subscribers reach it, without a slash at the end.
         package var publicURL: String?
+        package var tls = TLS()
+
+        package init() {}
+    }
+
+    /// Files of a listener that speaks TLS itself: both or none.
+    package struct TLS: Equatable, Sendable {
+        /// PEM: the server's certificate, then those that lead to its authority.
+        package var certificateFile: String?
+        /// PEM, mode 0600.
+        package var keyFile: String?
 
         package init() {}
     }

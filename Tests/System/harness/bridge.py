@@ -40,6 +40,8 @@ def configuration(directory, bootstrap, name="bridge", **changes):
         "mappings": str(MAPPINGS),
         "api": {"listen": f"127.0.0.1:{free_port()}"},
         "ops": {"listen": f"127.0.0.1:{free_port()}"},
+        # Tests poll; test_limits.py sets them.
+        "limits": {"requestsPerMinute": 0, "authFailuresPerMinute": 0},
         "egress": {"allowHTTP": True, "allowNetworks": ["127.0.0.0/8"]},
         "secrets": {"keyFile": str(key_file(directory))},
         "state": {"directory": str(directory / f"{name}-state")},
