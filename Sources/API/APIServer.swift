@@ -1,7 +1,7 @@
 // The public API: authentication, the table of routes, and the handlers behind it, on one HTTP server.
 //
 // To come with the deeper API, each at its seam: rate limits and the limit on failed keys (before and behind
-// `Authentication`), Idempotency-Key and If-Match (in `WebhookHandlers.send`), OpenAPI (from `RouteTable.routes`).
+// `Authentication`), OpenAPI (from `RouteTable.routes`).
 package import Core
 package import Crypto
 package import HTTPServer
@@ -36,7 +36,8 @@ package final class APIServer: Sendable {
             view: view, client: client, secretBox: secretBox, fields: WebhookFields(judgeURL: judgeURL),
             webhooksPerAccount: webhooksPerAccount)
         let table = Self.routes(
-            webhooks, LogHandlers(webhooks: webhooks, logs: logs), TestHandlers(webhooks: webhooks, tests: tests),
+            webhooks, LogHandlers(webhooks: webhooks, logs: logs),
+            TestHandlers(webhooks: webhooks, logs: logs, tests: tests),
             ReplayHandlers(webhooks: webhooks, sources: sources, waits: waits),
             DeliveryHandlers(webhooks: webhooks, logs: logs, sources: sources, sink: deliveries), ipRanges)
         let authentication = Authentication(view: view)
@@ -59,6 +60,7 @@ package final class APIServer: Sendable {
             Route(.get, "/v1/webhooks/:webhookId", logs.webhook),
             Route(.patch, "/v1/webhooks/:webhookId", webhooks.update),
             Route(.delete, "/v1/webhooks/:webhookId", webhooks.delete),
+            Route(.post, "/v1/webhooks/:webhookId/rotate-secret", webhooks.rotateSecret),
             Route(.get, "/v1/webhooks/:webhookId/logs", logs.list),
             Route(.post, "/v1/webhooks/:webhookId/test", tests.send),
             Route(.post, "/v1/webhooks/:webhookId/replay", replays.start),

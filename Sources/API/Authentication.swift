@@ -20,7 +20,9 @@ struct Authentication: Sendable {
                 state.account(keyHash: key.hash, now: now).map { ($0.account.id, $0.key.id) }
             })
         else {
-            Log.info("API authentication failed", .address(request.remoteAddress))
+            Log.info(
+                "API authentication failed", .address(request.remoteAddress), .method(request.method),
+                .key(fields.count == 1 ? APIKeyText.id(in: field) : ""))
             throw .unauthorized(hadKey: true)
         }
         return found

@@ -120,7 +120,8 @@ struct DeliveryOutput {
                 delivery.webhook,
                 DisableOrder(
                     generation: delivery.generation, reason: "too many failures", failedAttempts: delivery.attempt,
-                    lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)))
+                    lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)),
+            actor: .deliveryStage)
         order(command, record, loop)
     }
 
@@ -136,7 +137,8 @@ struct DeliveryOutput {
                 WarnOrder(
                     generation: delivery.generation, failedAttempts: delivery.attempt,
                     lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at,
-                    lastAttemptAt: lastAttemptAt)))
+                    lastAttemptAt: lastAttemptAt)),
+            actor: .deliveryStage)
         order(command, record, loop)
     }
 

@@ -3,7 +3,8 @@ internal import Core
 
 enum CommandTable {
     static let all: [CommandSpecification] = [
-        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsDelete, configCheck, configReference,
+        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsList, accountsRotateKey,
+        accountsRevokeKey, accountsDelete, secretsRewrap, configCheck, configReference,
         mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay, replayStatus,
         replayCancel,
         listen,
