@@ -77,8 +77,12 @@ struct Audit {
 
     /// Writes the line, once the command is applied.
     func log(_ answer: Answer, _ state: RegistryState) {
-        // A report of a replay, every five seconds, is no change that anybody asked for.
-        if case .progressReplay = command.change, answer == .applied { return }
+        switch (command.change, answer) {
+        // A report of a replay, every five seconds, is no change that anybody asked for; of a request that makes a delivery the
+        // API tells.
+        case (.progressReplay, .applied), (.noteRequest, .applied): return
+        default: break
+        }
         var fields: [Log.Field] = [
             .actor(command.actor?.description ?? "unknown"), .command(command.typeName),
             .account(command.account.description),

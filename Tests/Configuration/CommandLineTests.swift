@@ -152,7 +152,7 @@ import Testing
         ("rum --config c", "there is no command 'rum'\ndid you mean run?"),
         ("topics creat --config c", "there is no command 'topics creat'\ndid you mean create?"),
         ("topics", "'topics' needs one of: create, check\n"),
-        ("accounts list", "there is no command 'accounts list'\n"),
+        ("accounts show", "there is no command 'accounts show'\n"),
         ("run", "'run' needs --config FILE\n"),
         ("run --confg c", "there is no option --confg\ndid you mean --config?"),
         ("--lgo-level debug run", "there is no option --lgo-level\ndid you mean --log-level?"),

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from harness.events import domain_record
+from harness.events import completed_modules
 from harness.waiting import until
 from standardwebhooks import Webhook as Verifier
 
@@ -13,7 +13,8 @@ WORLD_SETTINGS = {"retry": {"timeScale": 0.8}}
 
 
 def publish(world, account):
-    world.backend.put("learnault.modules", domain_record("module.completed", account.id))
+    (identifier, record), = completed_modules(account.id, 1)
+    world.backend.put("learnault.modules", record, key=identifier.encode())
 
 
 def verifies(secret, delivery):

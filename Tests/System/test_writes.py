@@ -79,13 +79,13 @@ def test_of_two_changes_for_the_same_state_one_is_made(world, account, second):
     first = world.bridges[0]
     known(account, first, second)
     path = "/v1/webhooks/" + account.register("https://example.com/", "user.created")["id"]
-    for _ in range(5):
+    for turn in range(5):
         until(lambda: account.call("GET", path, bridge=second).headers.get("ETag")
               == account.call("GET", path, bridge=first).headers["ETag"], 5, "both processes see the same")
         tag = account.call("GET", path).headers["ETag"]
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             answers = list(pool.map(lambda number: call(
-                account, "PATCH", path, {"description": str(number)}, (first, second)[number % 2], If_Match=tag),
+                account, "PATCH", path, {"description": f"{turn}/{number}"}, (first, second)[number % 2], If_Match=tag),
                 range(6)))
         assert sorted(answer.status_code for answer in answers) == [200] + 5 * [412], [a.text for a in answers]
         done, = [answer for answer in answers if answer.status_code == 200]
