@@ -81,6 +81,21 @@ import Testing
         #expect(api.sink.sent.count == 2)
     }
 
+    @Test func aReplayIsStartedOnce() throws {
+        let id = try api.register()
+        let since = Timestamp(milliseconds: Clock.wallMilliseconds() - 3_600_000).description
+        let body = #"{"since":"\#(since)"}"#
+        let first = try call("POST", "/v1/webhooks/\(id)/replay", body, key: "replay")
+        #expect(first.status == 202)
+        #expect(try call("POST", "/v1/webhooks/\(id)/replay", body, key: "replay").text == first.text)
+        #expect(try call("POST", "/v1/webhooks/\(id)/replay", body, key: "another").code == "REPLAY_RUNNING")
+        #expect(api.registry.view.read { $0.webhooks[WebhookID(id)!]?.replays.count } == 1)
+        let replay = try #require(first.json["data"]["id"].string)
+        for _ in 0..<2 {
+            #expect(try call("DELETE", "/v1/webhooks/\(id)/replays/\(replay)", key: "cancel").status == 204)
+        }
+    }
+
     @Test func aRotationIsOne() throws {
         let id = try api.register()
         let first = try call("POST", "/v1/webhooks/\(id)/rotate-secret", key: "rotate")

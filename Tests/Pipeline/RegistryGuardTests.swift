@@ -164,6 +164,20 @@ private final class Process {
         #expect(process.view.read { $0.webhooks.count } == 1)
     }
 
+    /// Descriptors may run out between the group's consumer and this reader.
+    @Test func aRegistryThatCannotReadItsTopicsWaitsAndEndsInOrder() throws {
+        let stop = try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds)
+        {
+            [topics = world.topics, caughtUp] in
+            RegistryStage(
+                topics: topics, configuration: KafkaConfiguration([("no.such.property", "1")]), webhooksPerAccount: 10,
+                payloadBytes: 100_000, producer: $0, onCaughtUp: { caughtUp.set() })
+        }
+        // It has its partition, and goes on turning until it is asked to end.
+        stop()
+        #expect(!caughtUp.isSet)
+    }
+
     private func write(_ webhook: Webhook?, key: String, epoch: Int) throws {
         let headers = KafkaHeaders(capacity: 1)
         headers.add("epoch", String(epoch))

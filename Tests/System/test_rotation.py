@@ -112,7 +112,7 @@ def test_an_api_key_is_rotated_and_revoked(world, account):
 
 
 def test_secrets_are_sealed_again_with_a_new_key(make_world):
-    world = make_world("embedded")
+    world = make_world()
     bridge = world.run()
     account = world.account()
     webhook = account.register(world.receiver.url("/sealed"), "module.completed")

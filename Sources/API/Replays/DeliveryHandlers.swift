@@ -35,13 +35,12 @@ struct DeliveryHandlers: Sendable {
                 // A test event has no source; another test is another event.
                 if let row, row.eventType == TestEvent.type { return call.respond(.eventNotFound()) }
                 // Asked for before with this key: attempted since, or on its way unless it was given up.
-                if let first = noted?.repeats,
-                    !RepeatedRequest.wasGivenUp(first) || row.map({ $0.at >= first }) ?? false
-                {
-                    let (high, low) = Digest.prefix(of: Array("\(event)\0\(webhook.id)\0\(run)".utf8))
-                    return call.respond(.retried(event, DeliveryID(high: high, low: low)))
+                let isUnderWay = noted?.repeats.map { first in
+                    !RepeatedRequest.wasGivenUp(first) || row.map { $0.at >= first } ?? false
                 }
-                find(event, row?.origin.flatMap { RecordOrigin($0) }, webhook, run, call)
+                find(
+                    event, row?.origin.flatMap { RecordOrigin($0) }, webhook, run, isUnderWay: isUnderWay ?? false, call
+                )
             case .failure(.busy): call.respond(.unavailable("Too many log queries wait; try again."))
             case .failure(.unavailable):
                 call.respond(.unavailable("The log cannot be read now, so the event cannot be found. Try again."))
@@ -50,10 +49,11 @@ struct DeliveryHandlers: Sendable {
     }
 
     private func find(
-        _ event: EventID, _ origin: RecordOrigin?, _ webhook: Webhook, _ run: RetryID, _ call: APICall
+        _ event: EventID, _ origin: RecordOrigin?, _ webhook: Webhook, _ run: RetryID, isUnderWay: Bool, _ call: APICall
     ) {
         sources.find(event, from: origin, for: webhook, run: run) { found in
             switch found {
+            case .success(let delivery) where isUnderWay: call.respond(.retried(delivery.event, delivery.id))
             case .success(let delivery): send(delivery, call)
             case .failure(let fault): call.respond(.sourceFault(fault))
             }

@@ -22,8 +22,8 @@ struct TestRequest: Equatable {
 /// A request with an idempotency key that makes no record of the registry's: whether what the first one asked for is on its
 /// way, only its process knows.
 enum RepeatedRequest {
-    /// Contract §1: 503 after 5 s.
-    private static let patienceMilliseconds: Int64 = 5000
+    /// As long as the sink of deliveries goes on trying: then the asker is told, and the same request is to be carried out.
+    private static let patienceMilliseconds: Int64 = 4000
 
     static func wasGivenUp(_ first: Timestamp) -> Bool {
         Clock.wallMilliseconds() - first.milliseconds > patienceMilliseconds

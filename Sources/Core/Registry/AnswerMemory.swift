@@ -36,8 +36,16 @@ package struct AnswerMemory: Sendable {
 
     private struct Known {
         let answer: Answer
-        let receipt: Receipt?
+        let kept: Kept?
         let at: Int64
+
+        var receipt: Receipt? { kept?.receipt }
+    }
+
+    /// An object, since a receipt takes 300 bytes and most answers are without.
+    private final class Kept: Sendable {
+        let receipt: Receipt
+        init(_ receipt: Receipt) { self.receipt = receipt }
     }
 
     /// What is known of a command's id.
@@ -102,7 +110,7 @@ package struct AnswerMemory: Sendable {
             forget(id)
         }
         while order.count - gone >= most { forgetFirst() }
-        answers[id] = Known(answer: answer, receipt: receipt, at: at.milliseconds)
+        answers[id] = Known(answer: answer, kept: receipt.map(Kept.init), at: at.milliseconds)
         order.append(Entry(id: id, at: at.milliseconds))
         guard let account = receipt?.account else { return }
         receipts[account, default: []].append(id)
