@@ -46,6 +46,12 @@ package struct APIKeyText: Equatable, Sendable {
         id = String(decoding: rest.prefix(Self.idLength), as: UTF8.self)
     }
 
+    /// The id in what somebody sent as a key, whole or not, for the audit log; empty where there is none.
+    static func id(in field: String) -> String {
+        let parts = field.split(separator: " ", maxSplits: 1).map { $0.trimmed }
+        return parts.count == 2 ? APIKeyText(parts[1])?.id ?? "" : ""
+    }
+
     /// Each character equally likely: bytes from 248 = 4 · 62 on are thrown away.
     private static func randomText(_ count: Int) -> String {
         var characters: [UInt8] = []

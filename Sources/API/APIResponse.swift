@@ -131,7 +131,9 @@ extension APIError {
         case .webhookInactive: webhookInactive()
         case .replayRunning: replayRunning(nil)
         case .replayNotFound: replayNotFound()
-        case .accountExists, .webhookExists, .olderGeneration, .replayEnded:
+        case .preconditionFailed: preconditionFailed()
+        case .keyReused: keyReused()
+        case .accountExists, .webhookExists, .olderGeneration, .replayEnded, .apiKeyNotFound, .secretChanged:
             APIError(
                 status: 409, code: refusal.rawValue, message: "The change conflicts with a newer state; try again.")
         }

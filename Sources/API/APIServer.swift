@@ -37,7 +37,7 @@ package final class APIServer: Sendable {
             webhooksPerAccount: limits.webhooksPerAccount)
         let handlers = Handlers(
             webhooks: webhooks, logs: LogHandlers(webhooks: webhooks, logs: logs),
-            tests: TestHandlers(webhooks: webhooks, tests: tests),
+            tests: TestHandlers(webhooks: webhooks, logs: logs, tests: tests),
             replays: ReplayHandlers(webhooks: webhooks, sources: sources, waits: waits),
             deliveries: DeliveryHandlers(webhooks: webhooks, logs: logs, sources: sources, sink: deliveries),
             reference: ReferenceHandlers(ipRanges: ipRanges))

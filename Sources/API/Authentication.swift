@@ -11,7 +11,10 @@ struct Authentication: Sendable {
     func account(of request: HTTPServerRequest, now: Timestamp) throws(APIError) -> (account: AccountID, keyID: String)
     {
         let fields = request.headers.values("Authorization")
-        guard let field = fields.first else { throw .unauthorized(hadKey: false) }
+        guard let field = fields.first else {
+            Log.info("API authentication failed", .address(request.remoteAddress), .method(request.method))
+            throw .unauthorized(hadKey: false)
+        }
         let parts = field.split(separator: " ", maxSplits: 1).map { $0.trimmed }
         // The checksum sends mistyped keys away before anything is hashed or looked up.
         guard fields.count == 1, parts.count == 2, parts[0].equalsIgnoringCase("Bearer"),
@@ -20,7 +23,9 @@ struct Authentication: Sendable {
                 state.account(keyHash: key.hash, now: now).map { ($0.account.id, $0.key.id) }
             })
         else {
-            Log.info("API authentication failed", .address(request.remoteAddress))
+            Log.info(
+                "API authentication failed", .address(request.remoteAddress), .method(request.method),
+                .key(fields.count == 1 ? APIKeyText.id(in: field) : ""))
             throw .unauthorized(hadKey: true)
         }
         return found

@@ -73,6 +73,15 @@ struct RequestBody {
         return value.bool
     }
 
+    mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
+        guard let value = member(name) else { return nil }
+        guard let number = value.int, range.contains(number) else {
+            fault("/\(name)", "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return number
+    }
+
     /// Unknown fields, and fields that come twice, of which only one would count.
     private mutating func refuseTheRest() {
         var seen: Set<String> = []

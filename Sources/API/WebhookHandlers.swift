@@ -40,6 +40,26 @@ struct WebhookHandlers: Sendable {
 
     // MARK: Writing
 
+    /// A command that was applied.
+    struct Applied {
+        let command: CommandID
+        /// The webhook as the command left it, where that is known; of a request that was sent again with its idempotency
+        /// key, as the first one left it.
+        let webhook: Webhook?
+        /// When the first request was made, where this one has a key and is another.
+        let repeats: Timestamp?
+    }
+
+    /// The webhook a write is for. With an idempotency key the registry alone can say that it is not there: the request may be
+    /// the one again that deleted it.
+    func target(of call: APICall) throws(APIError) -> WebhookID {
+        guard call.request.headers[WriteGuards.keyHeader] == nil else {
+            guard let id = call.parameters["webhookId"].flatMap({ WebhookID($0) }) else { throw .webhookNotFound() }
+            return id
+        }
+        return try self.webhook(of: call).id
+    }
+
     func create(_ call: APICall) {
         let body: NewWebhookFields
         do throws(APIError) {
@@ -49,75 +69,65 @@ struct WebhookHandlers: Sendable {
         }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
         let id = WebhookID(bytes: Random.bytes(12))
-        let secret = "whsec_" + Base64.encode(Random.bytes(32))
-        let sealed = SealedSecret(
-            keyID: secretBox.sealingKeyID,
-            box: secretBox.seal(Array(secret.utf8), context: secretContext(account: call.account, webhook: id)),
-            createdAt: now)
-        let webhook = Webhook(
+        let secret = newSecret(of: id, call, at: now)
+        let made = Webhook(
             id: id, account: call.account, url: body.url, description: body.description, events: body.events,
-            isActive: body.isActive, version: body.version, createdAt: now, updatedAt: now, secrets: [sealed])
-        send(.createWebhook(webhook), at: now, for: call) { command in
-            Log.info(
-                "webhook created", .account("\(call.account)"), .key(call.keyID), .webhook("\(id)"),
-                .command("\(command)"))
-            return .created(webhook, signingSecret: secret)
+            isActive: body.isActive, version: body.version, createdAt: now, updatedAt: now, secrets: [secret.sealed])
+        send(.createWebhook(made), at: now, for: call) { applied in
+            let webhook = applied.webhook ?? made
+            guard let text = self.text(of: secret, in: webhook) else { return APIError.secretUnopenable().response }
+            return .created(webhook, signingSecret: text).tagged(webhook)
         }
     }
 
     func update(_ call: APICall) {
-        let webhook: Webhook
+        let id: WebhookID
         let patch: WebhookPatch
         do throws(APIError) {
-            webhook = try self.webhook(of: call)
+            id = try target(of: call)
             patch = try RequestBody.read(call.request) { fields.patch(&$0) }
+            // Nothing to decide: what the view shows is the answer.
+            if patch == WebhookPatch(), call.request.headers[WriteGuards.keyHeader] == nil,
+                call.request.headers["If-Match"] == nil
+            {
+                let webhook = try self.webhook(of: call)
+                return call.respond(.data(200) { $0.webhook(webhook) }.tagged(webhook))
+            }
         } catch {
             return call.respond(error)
         }
-        if patch == WebhookPatch() { return call.respond(.data(200) { $0.webhook(webhook) }) }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
-        send(.updateWebhook(webhook.id, patch), at: now, for: call) { command in
-            Log.info(
-                "webhook updated", .account("\(call.account)"), .key(call.keyID), .webhook("\(webhook.id)"),
-                .command("\(command)"), .name(names(of: patch)))
-            // Somebody may have deleted it since.
-            guard let updated = view.read({ $0.webhooks[webhook.id] }) else {
+        send(.updateWebhook(id, patch), at: now, for: call) { applied in
+            // A change that changed nothing left no record. Somebody may have deleted it since.
+            guard let updated = applied.webhook ?? view.read({ $0.webhooks[id] }) else {
                 return APIError.webhookNotFound().response
             }
-            return .data(200) { $0.webhook(updated) }
+            return .data(200) { $0.webhook(updated) }.tagged(updated)
         }
     }
 
     func delete(_ call: APICall) {
-        let webhook: Webhook
-        do throws(APIError) {
-            webhook = try self.webhook(of: call)
-        } catch {
-            return call.respond(error)
-        }
+        let id: WebhookID
+        do throws(APIError) { id = try target(of: call) } catch { return call.respond(error) }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
-        send(.deleteWebhook(webhook.id), at: now, for: call) { command in
-            Log.info(
-                "webhook deleted", .account("\(call.account)"), .key(call.keyID), .webhook("\(webhook.id)"),
-                .command("\(command)"))
-            return HTTPServerResponse(status: 204)
-        }
+        send(.deleteWebhook(id), at: now, for: call) { _ in HTTPServerResponse(status: 204) }
     }
 
-    /// The route is documented, and nothing rotates a secret yet.
-    func rotateSecret(_ call: APICall) {
-        do throws(APIError) {
-            _ = try webhook(of: call)
-            throw .notFound()
-        } catch {
-            call.respond(error)
-        }
+    /// For what is no change of the registry's: has it remember the request where it has an idempotency key, and refuse the key
+    /// where it belongs to another one.
+    /// - Parameter then: is told the command the key makes, by which to name what the request makes.
+    func note(
+        _ webhook: WebhookID, for call: APICall, then: @escaping @Sendable (_ noted: Applied?) -> Void
+    ) {
+        guard call.request.headers[WriteGuards.keyHeader] != nil else { return then(nil) }
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        send(.noteRequest(webhook), at: now, for: call, then: { then($0) })
     }
 
     /// Sends a command and answers the call once its outcome is known.
     func send(
         _ change: Command.Change, at now: Timestamp, for call: APICall,
-        applied: @escaping @Sendable (CommandID) -> HTTPServerResponse
+        applied: @escaping @Sendable (Applied) -> HTTPServerResponse
     ) {
         send(change, at: now, for: call, then: { call.respond(applied($0)) })
     }
@@ -125,14 +135,23 @@ struct WebhookHandlers: Sendable {
     /// The same, where the answer has to wait for more.
     /// - Parameter then: called when the command is applied; answers the call in the end.
     func send(
-        _ change: Command.Change, at now: Timestamp, for call: APICall, then: @escaping @Sendable (CommandID) -> Void
+        _ change: Command.Change, at now: Timestamp, for call: APICall, then: @escaping @Sendable (Applied) -> Void
     ) {
+        let guards: WriteGuards
+        do throws(APIError) { guards = try WriteGuards(call.request, account: call.account) } catch {
+            return call.respond(error)
+        }
+        var isNew = false
+        if case .createWebhook = change { isNew = true }
         let command = Command(
-            id: CommandID(bytes: Random.bytes(12)), account: call.account, at: now,
-            notAfter: now.adding(milliseconds: Self.commandMilliseconds), change: change)
+            id: guards.command, account: call.account, at: now,
+            notAfter: now.adding(milliseconds: Self.commandMilliseconds), change: change, actor: .key(call.keyID),
+            fingerprint: guards.fingerprint, revisions: isNew ? nil : guards.revisions)
         client.send(command) { outcome in
             switch outcome {
-            case .applied: then(command.id)
+            case .applied(let effect):
+                let repeats = effect.requestedAt.flatMap { $0 == now ? nil : $0 }
+                then(Applied(command: command.id, webhook: effect.webhook, repeats: repeats))
             case .refused(let refusal): call.respond(.refused(refusal, webhooksPerAccount: webhooksPerAccount))
             case .unconfirmed:
                 Log.warning(
@@ -141,16 +160,6 @@ struct WebhookHandlers: Sendable {
                 call.respond(.unconfirmed())
             }
         }
-    }
-
-    /// What was changed, without the values: a URL may carry a credential.
-    private func names(of patch: WebhookPatch) -> String {
-        var names: [String] = []
-        if patch.url != nil { names.append("url") }
-        if patch.description != nil { names.append("description") }
-        if patch.events != nil { names.append("events") }
-        if patch.isActive != nil { names.append("isActive") }
-        return names.joined(separator: ",")
     }
 }
 

@@ -62,7 +62,7 @@ extension LogHandlers {
                             json.null()
                         }
                     }
-                })
+                }.tagged(webhook))
         }
     }
 }

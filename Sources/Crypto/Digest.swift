@@ -23,7 +23,8 @@ package enum Digest {
         return digest
     }
 
-    package static func sha256Hex(_ text: String) -> String { hex(sha256(Array(text.utf8))) }
+    package static func sha256Hex(_ text: String) -> String { sha256Hex(Array(text.utf8)) }
+    package static func sha256Hex(_ bytes: [UInt8]) -> String { hex(sha256(bytes)) }
 }
 
 /// HMAC-SHA256 with a key scheduled once; one owner; not thread-safe. The key's state is wiped when it goes.

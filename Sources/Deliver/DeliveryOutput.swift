@@ -123,7 +123,8 @@ struct DeliveryOutput {
                 delivery.webhook,
                 DisableOrder(
                     generation: delivery.generation, reason: "too many failures", failedAttempts: delivery.attempt,
-                    lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)))
+                    lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at)),
+            actor: .deliveryStage)
         order(command, record, loop)
     }
 
@@ -139,7 +140,8 @@ struct DeliveryOutput {
                 WarnOrder(
                     generation: delivery.generation, failedAttempts: delivery.attempt,
                     lastError: delivery.lastError ?? "", failingSince: delivery.firstAttemptAt ?? at,
-                    lastAttemptAt: lastAttemptAt)))
+                    lastAttemptAt: lastAttemptAt)),
+            actor: .deliveryStage)
         order(command, record, loop)
     }
 

@@ -54,7 +54,7 @@ package final class CommandClient {
                     let result = try? parser.parse(value, { try CommandResult(json: $0) }), result.command == command
                 else { return }
                 switch result.answer {
-                case .applied: outcome = .applied
+                case .applied: outcome = .applied(CommandEffect(result.receipt))
                 case .refused(let refusal): outcome = .refused(refusal)
                 }
             }

@@ -4,10 +4,28 @@ package import Core
 /// What became of a command.
 package enum CommandOutcome: Equatable, Sendable {
     /// Written, and this process's own view shows it.
-    case applied
+    case applied(CommandEffect = CommandEffect())
     case refused(Refusal)
     /// No answer in time; the registry will not apply it later.
     case unconfirmed
+
+    package var isApplied: Bool { if case .applied = self { true } else { false } }
+}
+
+/// What an applied command left.
+package struct CommandEffect: Equatable, Sendable {
+    /// The webhook as the command left it, where that is known: where it was changed, and of a request that was repeated with
+    /// its idempotency key, as the first one left it.
+    package var webhook: Webhook?
+    /// When the first request with this idempotency key was made; nil without a key.
+    package var requestedAt: Timestamp?
+
+    package init(webhook: Webhook? = nil, requestedAt: Timestamp? = nil) {
+        self.webhook = webhook
+        self.requestedAt = requestedAt
+    }
+
+    package init(_ receipt: Receipt?) { self.init(webhook: receipt?.webhook, requestedAt: receipt?.at) }
 }
 
 /// Sends commands. Any thread; `completion` is called exactly once, on a thread of the client's own, and must not block.

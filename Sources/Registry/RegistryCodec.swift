@@ -1,6 +1,5 @@
-// The JSON forms of the registry's topics: accounts, subscriptions, commands, results.
+// The JSON forms of the registry's topics: accounts, subscriptions, commands. Those of answers are in ResultCodec.
 package import Core
-internal import Crypto
 package import JSON
 
 /// Why a record of the registry's topics cannot be read; names the field.
@@ -43,6 +42,17 @@ struct Fields {
         return value
     }
 
+    func optionalIntegers(_ name: String) throws(RegistryRecordError) -> [Int]? {
+        guard let value = object[name] else { return nil }
+        guard value.isArray else { throw wrong(name) }
+        var numbers: [Int] = []
+        for element in value.elements {
+            guard let number = element.int else { throw wrong(name) }
+            numbers.append(number)
+        }
+        return numbers
+    }
+
     func boolean(_ name: String) throws(RegistryRecordError) -> Bool {
         guard let value = object[name]?.bool else { throw wrong(name) }
         return value
@@ -62,12 +72,7 @@ extension Account {
     package init(json: JSONValue) throws(RegistryRecordError) {
         let fields = Fields(object: json)
         var keys: [APIKey] = []
-        for key in try fields.objects("keys") {
-            keys.append(
-                APIKey(
-                    id: try key.text("id"), hash: try key.text("hash"), createdAt: try key.time("createdAt"),
-                    expiresAt: key.optionalTime("expiresAt")))
-        }
+        for key in try fields.objects("keys") { keys.append(try APIKey(key)) }
         self.init(
             id: try fields.id("id"), email: try fields.text("email"), name: fields.optionalText("name"), keys: keys,
             createdAt: try fields.time("createdAt"))
@@ -80,14 +85,7 @@ extension Account {
             if let name { writer.field("name", name) }
             writer.key("keys")
             writer.beginArray()
-            for key in keys {
-                writer.object { writer in
-                    writer.field("id", key.id)
-                    writer.field("hash", key.hash)
-                    writer.field("createdAt", key.createdAt.description)
-                    if let expiresAt = key.expiresAt { writer.field("expiresAt", expiresAt.description) }
-                }
-            }
+            for key in keys { key.write(to: &writer) }
             writer.endArray()
             writer.field("createdAt", createdAt.description)
         }
@@ -98,13 +96,7 @@ extension Webhook {
     package init(json: JSONValue) throws(RegistryRecordError) {
         let fields = Fields(object: json)
         var secrets: [SealedSecret] = []
-        for secret in try fields.objects("secrets") {
-            guard let box = Base64.decode(try secret.text("box")) else { throw secret.wrong("box") }
-            secrets.append(
-                SealedSecret(
-                    keyID: try secret.text("keyId"), box: box, createdAt: try secret.time("createdAt"),
-                    expiresAt: secret.optionalTime("expiresAt")))
-        }
+        for secret in try fields.objects("secrets") { secrets.append(try SealedSecret(secret)) }
         var disabled: Disabled?
         if let object = json["disabled"], object.isObject {
             let fields = Fields(object: object)
@@ -115,8 +107,9 @@ extension Webhook {
             id: try fields.id("id"), account: try fields.id("accountId"), url: try fields.text("url"),
             description: fields.optionalText("description"), events: try fields.texts("events"),
             isActive: try fields.boolean("isActive"), version: try fields.text("version"),
-            generation: try fields.integer("generation"), createdAt: try fields.time("createdAt"),
-            updatedAt: try fields.time("updatedAt"), secrets: secrets, disabled: disabled,
+            generation: try fields.integer("generation"), revision: json["revision"]?.int ?? 1,
+            createdAt: try fields.time("createdAt"), updatedAt: try fields.time("updatedAt"), secrets: secrets,
+            disabled: disabled,
             warnedGeneration: json["warnedGeneration"]?.int, replays: try Replay.list(json["replays"]))
     }
 
@@ -130,18 +123,12 @@ extension Webhook {
             writer.field("isActive", isActive)
             writer.field("version", version)
             writer.field("generation", generation)
+            writer.field("revision", revision)
             writer.field("createdAt", createdAt.description)
             writer.field("updatedAt", updatedAt.description)
             writer.key("secrets")
             writer.beginArray()
-            for secret in secrets {
-                writer.object { writer in
-                    writer.field("keyId", secret.keyID)
-                    writer.field("box", Base64.encode(secret.box))
-                    writer.field("createdAt", secret.createdAt.description)
-                    if let expiresAt = secret.expiresAt { writer.field("expiresAt", expiresAt.description) }
-                }
-            }
+            for secret in secrets { secret.write(to: &writer) }
             writer.endArray()
             if let disabled {
                 writer.object("disabled") { writer in
@@ -196,12 +183,19 @@ extension Command {
                     lastError: try fields.text("lastError"), failingSince: try fields.time("failingSince"),
                     lastAttemptAt: try fields.time("lastAttemptAt")))
         case let type:
-            guard let replayChange = try Change(replayCommand: type, fields) else { throw fields.wrong("type") }
-            change = replayChange
+            if let replayChange = try Change(replayCommand: type, fields) {
+                change = replayChange
+            } else if let rotation = try Change(rotationCommand: type, fields) {
+                change = rotation
+            } else {
+                throw fields.wrong("type")
+            }
         }
         self.init(
             id: try fields.id("id"), account: try fields.id("accountId"), at: try fields.time("at"),
-            notAfter: fields.optionalTime("notAfter"), change: change)
+            notAfter: fields.optionalTime("notAfter"), change: change,
+            actor: fields.optionalText("actor").flatMap { Actor($0) }, fingerprint: fields.optionalText("fingerprint"),
+            revisions: try fields.optionalIntegers("revisions"))
     }
 
     /// The command as a record's value; its key is the account id.
@@ -212,6 +206,14 @@ extension Command {
             writer.field("accountId", account.description)
             writer.field("at", at.description)
             if let notAfter { writer.field("notAfter", notAfter.description) }
+            if let actor { writer.field("actor", actor.description) }
+            if let fingerprint { writer.field("fingerprint", fingerprint) }
+            if let revisions {
+                writer.key("revisions")
+                writer.beginArray()
+                for revision in revisions { writer.integer(revision) }
+                writer.endArray()
+            }
             switch change {
             case .createAccount(let account):
                 writer.key("account")
@@ -239,6 +241,8 @@ extension Command {
                 writer.field("failingSince", order.failingSince.description)
                 writer.field("lastAttemptAt", order.lastAttemptAt.description)
             case .startReplay, .progressReplay, .finishReplay, .cancelReplay: change.writeReplay(to: &writer)
+            case .rotateSecret, .rewrapSecrets, .rotateKey, .revokeKey: change.writeRotation(to: &writer)
+            case .noteRequest(let id): writer.field("webhookId", id.description)
             }
         }
     }
@@ -256,6 +260,11 @@ extension Command {
         case .progressReplay: "replay.progress"
         case .finishReplay: "replay.finish"
         case .cancelReplay: "replay.cancel"
+        case .rotateSecret: "webhook.rotate-secret"
+        case .rewrapSecrets: "webhook.rewrap-secrets"
+        case .rotateKey: "account.rotate-key"
+        case .revokeKey: "account.revoke-key"
+        case .noteRequest: "request.note"
         }
     }
 }
@@ -266,45 +275,5 @@ extension WebhookPatch {
         if let description { writer.field("description", description) }
         if let events { writer.field("events", events) }
         if let isActive { writer.field("isActive", isActive) }
-    }
-}
-
-/// A record of `results`: the registry's answer to one command.
-package struct CommandResult: Equatable, Sendable {
-    package var command: CommandID
-    package var answer: Answer
-    /// Whether a state record carries this command's id in its header `command-id`, which a view waits for.
-    package var wroteState: Bool
-
-    package init(command: CommandID, answer: Answer, wroteState: Bool) {
-        self.command = command
-        self.answer = answer
-        self.wroteState = wroteState
-    }
-
-    package init(json: JSONValue) throws(RegistryRecordError) {
-        let fields = Fields(object: json)
-        command = try fields.id("commandId")
-        wroteState = try fields.boolean("wroteState")
-        switch try fields.text("status") {
-        case "applied": answer = .applied
-        case "refused":
-            guard let refusal = Refusal(rawValue: try fields.text("code")) else { throw fields.wrong("code") }
-            answer = .refused(refusal)
-        default: throw fields.wrong("status")
-        }
-    }
-
-    package var json: [UInt8] {
-        JSONWriter.document { writer in
-            writer.field("commandId", command.description)
-            switch answer {
-            case .applied: writer.field("status", "applied")
-            case .refused(let refusal):
-                writer.field("status", "refused")
-                writer.field("code", refusal.rawValue)
-            }
-            writer.field("wroteState", wroteState)
-        }
     }
 }

@@ -20,26 +20,52 @@ package final class RegistryFeed: RegistryClient {
     private struct Shared {
         var isLoaded = false
         var isStopping = false
-        var pending: [CommandID: Pending] = [:]
+        /// Several of one id: requests that repeat an idempotency key.
+        var pending: [CommandID: [Pending]] = [:]
     }
 
     private struct Pending {
+        let fingerprint: String?
+        let at: Timestamp
         let deadline: UInt64
         let completion: @Sendable (CommandOutcome) -> Void
         var result: CommandResult?
+        /// When the answer came, monotonic nanoseconds.
+        var answeredAt: UInt64 = 0
         var sawState = false
+        /// The webhook of the state record.
+        var webhook: Webhook?
 
-        /// The outcome, once everything it depends on was seen.
-        var outcome: CommandOutcome? {
-            // Whoever takes the registry over has read it too: with or without an answer it is done.
-            if sawState { return .applied }
-            guard let result else { return nil }
-            switch result.answer {
-            case .refused(let refusal): return .refused(refusal)
-            case .applied: return result.wroteState ? nil : .applied
-            }
+        /// Whether an answer is to this command: one of the same id may be to another request with the same key, or say of
+        /// an earlier command that it came too late.
+        func takes(_ result: CommandResult) -> Bool {
+            guard result.receipt?.fingerprint == fingerprint else { return false }
+            return result.answer != .refused(.tooLate) || fingerprint == nil || result.receipt?.at == at
         }
     }
+
+    /// The outcome, once everything it depends on was seen.
+    private func outcome(of pending: Pending, now: UInt64) -> CommandOutcome? {
+        // Whoever takes the registry over has read it too: with or without an answer it is done.
+        if pending.sawState { return .applied(CommandEffect(webhook: pending.webhook)) }
+        guard let result = pending.result else { return nil }
+        switch result.answer {
+        case .refused(let refusal): return .refused(refusal)
+        case .applied:
+            guard !result.wroteState else { return nil }
+            let webhook = result.receipt?.webhook
+            // A request repeated right behind the first: its record is on its way to this view, if it is not gone again.
+            if let webhook, now < pending.answeredAt + Self.catchUpNanoseconds,
+                !view.read({ $0.shows(webhook) })
+            {
+                return nil
+            }
+            return .applied(CommandEffect(result.receipt))
+        }
+    }
+
+    /// A write is visible everywhere within a second (contract §1).
+    private static let catchUpNanoseconds: UInt64 = 1_000_000_000
 
     package init(view: RegistryView, topics: Topics) {
         self.view = view
@@ -71,8 +97,10 @@ package final class RegistryFeed: RegistryClient {
 
     package func send(_ command: Command, completion: @escaping @Sendable (CommandOutcome) -> Void) {
         shared.withLock {
-            $0.pending[command.id] = Pending(
-                deadline: Clock.monotonic() + Self.timeoutNanoseconds, completion: completion)
+            $0.pending[command.id, default: []].append(
+                Pending(
+                    fingerprint: command.fingerprint, at: command.at,
+                    deadline: Clock.monotonic() + Self.timeoutNanoseconds, completion: completion))
         }
         outbox.put(command)
     }
@@ -124,9 +152,9 @@ package final class RegistryFeed: RegistryClient {
         }
     }
 
-    /// A record of a superseded registry is taken in like any other, for with compaction it may be the only one of its key,
-    /// and its owner's successor writes it again. But it confirms nothing, nor does an answer of one: the successor gives
-    /// its own.
+    /// A record of a superseded registry is taken in where the view has nothing of its key: with compaction it may be the only
+    /// one of it. Over what the view has it is passed over, as the successor does, which writes the state again. It confirms
+    /// nothing, nor does an answer of one: the successor gives its own.
     private func take(
         _ message: borrowing KafkaMessage, _ parser: JSONParser, _ fences: inout [RegistryLog: EpochFence]
     ) {
@@ -136,24 +164,34 @@ package final class RegistryFeed: RegistryClient {
                 fences[log, default: EpochFence()].pass(marker.epoch)
                 return
             }
+            let fence = fences[log] ?? EpochFence()
             switch log {
-            case .results: try takeAnswer(message, parser, fences[log] ?? EpochFence())
+            case .results: try takeAnswer(message, parser, fence)
             case .accounts:
+                let id = AccountID(message.key)
+                if fence.isSuperseded(message.epoch), id.map({ id in view.read { $0.knows(id) } }) ?? false { return }
                 if let value = message.value {
                     view.put(try parser.parse(value) { try Account(json: $0) })
                 } else {
-                    AccountID(message.key).map { view.removeAccount($0) }
+                    id.map { view.removeAccount($0) }
                 }
-                sawState(message, fences[log] ?? EpochFence())
+                sawState(message, nil, fence)
             case .subscriptions:
+                let id = WebhookID(message.key)
+                if fence.isSuperseded(message.epoch), id.map({ id in view.read { $0.knows(id) } }) ?? false { return }
+                var webhook: Webhook?
                 if let value = message.value {
-                    view.put(try parser.parse(value) { try Webhook(json: $0) })
+                    let read = try parser.parse(value) { try Webhook(json: $0) }
+                    view.put(read)
+                    webhook = read
                 } else {
-                    WebhookID(message.key).map { view.removeWebhook($0) }
+                    id.map { view.removeWebhook($0) }
                 }
-                sawState(message, fences[log] ?? EpochFence())
+                view.noteRead(message.key)
+                sawState(message, webhook, fence)
             }
         } catch {
+            if log == .subscriptions { view.noteUnread(message.key) }
             Log.error(
                 "registry record cannot be read and is passed over", .topic(message.topic), .offset(message.offset),
                 .error("\(error)"))
@@ -163,15 +201,29 @@ package final class RegistryFeed: RegistryClient {
     private func takeAnswer(_ message: borrowing KafkaMessage, _ parser: JSONParser, _ fence: EpochFence) throws {
         guard let value = message.value, !fence.isSuperseded(message.epoch) else { return }
         let result = try parser.parse(value) { try CommandResult(json: $0) }
-        shared.withLock { $0.pending[result.command]?.result = result }
+        let now = Clock.monotonic()
+        shared.withLock { shared in
+            guard let all = shared.pending[result.command] else { return }
+            for index in all.indices where all[index].takes(result) {
+                shared.pending[result.command]?[index].result = result
+                shared.pending[result.command]?[index].answeredAt = now
+            }
+        }
     }
 
     /// The last record of a command shows it whole.
-    private func sawState(_ message: borrowing KafkaMessage, _ fence: EpochFence) {
+    private func sawState(_ message: borrowing KafkaMessage, _ webhook: Webhook?, _ fence: EpochFence) {
         guard shared.withLock({ !$0.pending.isEmpty }), !fence.isSuperseded(message.epoch),
             let id = message.header("command-id").flatMap({ CommandID($0) }), message.header("continued") == nil
         else { return }
-        shared.withLock { $0.pending[id]?.sawState = true }
+        let fingerprint = message.header("fingerprint")
+        shared.withLock { shared in
+            guard let all = shared.pending[id] else { return }
+            for index in all.indices where all[index].fingerprint == fingerprint {
+                shared.pending[id]?[index].sawState = true
+                shared.pending[id]?[index].webhook = webhook
+            }
+        }
     }
 
     private func completeAndExpire() {
@@ -179,10 +231,18 @@ package final class RegistryFeed: RegistryClient {
         let done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = shared.withLock { shared in
             guard !shared.pending.isEmpty else { return [] }
             var done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = []
-            for (id, pending) in shared.pending {
-                guard let outcome = pending.outcome ?? (now >= pending.deadline ? .unconfirmed : nil) else { continue }
-                shared.pending[id] = nil
-                done.append((pending.completion, outcome))
+            for (id, all) in shared.pending {
+                var left: [Pending] = []
+                for pending in all {
+                    if let outcome = self.outcome(of: pending, now: now)
+                        ?? (now >= pending.deadline ? .unconfirmed : nil)
+                    {
+                        done.append((pending.completion, outcome))
+                    } else {
+                        left.append(pending)
+                    }
+                }
+                shared.pending[id] = left.isEmpty ? nil : left
             }
             return done
         }

@@ -53,8 +53,8 @@ final class RegistryHolding {
         return count
     }
 
-    func remember(_ command: CommandID, _ answer: Answer, now: Timestamp) {
-        answered.note(command, answer, at: now, now: now)
+    func remember(_ result: CommandResult, now: Timestamp) {
+        answered.note(result.command, result.answer, result.receipt, at: now, now: now)
     }
 
     /// The repairs that are due; they count as done.
@@ -93,29 +93,42 @@ final class RegistryHolding {
         let written = message.timestamp >= 0 ? Timestamp(milliseconds: message.timestamp) : now
         if log == .results {
             let result = try result(message)
-            return answered.note(result.command, result.answer, at: written, now: now)
+            return answered.note(result.command, result.answer, result.receipt, at: written, now: now)
         }
         if let repair = repair(message, log) { repairs.remove(repair) }
-        // A kill between a state record and its answer: the command was applied, and its repetition must hear so. Not of a
-        // command that has written a part of its records only: applying it again writes the rest.
-        if message.header("continued") == nil, let id = message.header("command-id").flatMap({ CommandID($0) }) {
-            answered.note(id, .applied, at: written, now: now)
-        }
-        guard let value = message.value else {
+        var webhook: Webhook?
+        if let value = message.value {
+            try parser.parse(value) { json in
+                switch log {
+                case .accounts: state.load(try Account(json: json))
+                case .subscriptions:
+                    let read = try Webhook(json: json)
+                    state.load(read)
+                    webhook = read
+                case .results: break
+                }
+            }
+        } else {
             switch repair(message, log) {
             case .account(let id): state.unloadAccount(id)
             case .webhook(let id): state.unloadWebhook(id)
             case nil: break
             }
+        }
+        // A kill between a state record and its answer: the command was applied, and its repetition must hear so. Not of a
+        // command that has written a part of its records only: applying it again writes the rest.
+        guard message.header("continued") == nil, let id = message.header("command-id").flatMap({ CommandID($0) })
+        else {
             return
         }
-        try parser.parse(value) { json in
-            switch log {
-            case .accounts: state.load(try Account(json: json))
-            case .subscriptions: state.load(try Webhook(json: json))
-            case .results: break
-            }
+        // The header is there for commands with an idempotency key, and the record's key is their webhook's.
+        var receipt: Receipt?
+        if let fingerprint = message.header("fingerprint"),
+            let account = message.header("account-id").flatMap({ AccountID($0) })
+        {
+            receipt = Receipt(account: account, fingerprint: fingerprint, at: written, webhook: webhook)
         }
+        answered.note(id, .applied, receipt, at: written, now: now)
     }
 
     /// A superseded owner's record: not part of the state, but every view has taken it in. It is part of the state after all

@@ -33,7 +33,11 @@ package final class RegistryStage: StageHandler {
     private var isCaughtUp = false
     private let onCaughtUp: @Sendable () -> Void
 
+    /// Set while the reader of the registry's topics could not be made: when it is tried again, monotonic nanoseconds.
+    private var holdAgainAt: UInt64?
+
     private static let commandsPerWave = 200
+    private static let holdAgainNanoseconds: UInt64 = 1_000_000_000
 
     private struct Job {
         let record: RecordReference
@@ -96,12 +100,23 @@ package final class RegistryStage: StageHandler {
     package func assigned(_ partitions: [StagePartition], _ loop: StageLoop) {
         owned = partitions
         guard !partitions.isEmpty else { return noteCaughtUp() }
+        takeHold(loop, now: Clock.monotonic())
+    }
+
+    /// Makes the reader of the registry's topics. A configuration that made the group's consumer makes this one too; what can
+    /// be missing are descriptors and threads, and those come back.
+    private func takeHold(_ loop: StageLoop, now: UInt64) {
         do {
             holding = try RegistryHolding(
                 configuration, topics: topics, webhooksPerAccount: webhooksPerAccount, wake: loop.wake)
+            holdAgainAt = nil
         } catch {
-            // A configuration that made the group's consumer makes this reader too.
-            preconditionFailure("registry reader: \(error)")
+            if holdAgainAt == nil {
+                Log.error(
+                    "the registry's topics cannot be read; its commands wait", .error("\(error)"),
+                    .fix("raise the limits of open files and threads; it is tried again each second"))
+            }
+            holdAgainAt = now + Self.holdAgainNanoseconds
         }
     }
 
@@ -194,25 +209,39 @@ package final class RegistryStage: StageHandler {
     private func apply(
         _ command: Command, written: Timestamp?, _ record: RecordReference, _ holding: RegistryHolding
     ) -> Job {
-        if let earlier = holding.answered[command.id] {
-            // Its state record went out with the first answer and will not come again: there is nothing to wait for.
-            let result = CommandResult(command: command.id, answer: earlier, wroteState: false)
+        if let result = earlierResult(of: command, holding) {
             return Job(record: record, account: command.account, result: result, actions: [])
         }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let audit = Audit(command, holding.state)
         let (answer, actions) = holding.state.apply(command, written: written, now: now)
+        audit.log(answer, holding.state)
         let wroteState = actions.contains { Step(of: $0) != .announce }
-        let result = CommandResult(command: command.id, answer: answer, wroteState: wroteState)
-        holding.remember(command.id, answer, now: now)
-        if case .refused(let refusal) = answer {
-            if refusal == .tooLate { noteSkew(command, now: now) }
-            Log.info(
-                "command refused", .command(command.typeName), .account(command.account.description),
-                .code(refusal.rawValue))
-        } else {
-            Log.info("command applied", .command(command.typeName), .account(command.account.description))
-        }
+        let result = CommandResult(
+            command: command.id, answer: answer, wroteState: wroteState,
+            receipt: Receipt(of: command, answer, in: holding.state))
+        holding.remember(result, now: now)
+        if answer == .refused(.tooLate) { noteSkew(command, now: now) }
         return Job(record: record, account: command.account, result: result, actions: actions)
+    }
+
+    /// The answer to a command whose id is known; nil of a new one.
+    private func earlierResult(of command: Command, _ holding: RegistryHolding) -> CommandResult? {
+        switch holding.answered.recall(command) {
+        case .unknown: return nil
+        case .otherRequest:
+            let answer = Answer.refused(.keyReused)
+            Audit(command, holding.state).log(answer, holding.state)
+            return CommandResult(
+                command: command.id, answer: answer, wroteState: false,
+                receipt: Receipt(of: command, answer, in: holding.state))
+        case .repeated(let answer, let receipt):
+            // A state record that went out with the first answer will not come again: there is nothing to wait for. One that
+            // has still to go out, whoever repeats the request will see.
+            let first = queue.last { $0.result.command == command.id && $0.result.wroteState }
+            return CommandResult(
+                command: command.id, answer: answer, wroteState: first != nil, receipt: receipt)
+        }
     }
 
     /// Clocks that disagree are the operators' to mend; everything else about a refusal its sender hears.
@@ -227,7 +256,11 @@ package final class RegistryStage: StageHandler {
     // MARK: Waves
 
     package func turn(now: UInt64, _ loop: StageLoop) -> UInt64? {
-        guard let holding else { return nil }
+        if holding == nil, let due = holdAgainAt {
+            guard now >= due else { return due }
+            takeHold(loop, now: now)
+        }
+        guard let holding else { return holdAgainAt }
         let read = holding.read { command in
             guard let record = unconfirmed[command]?.popLast() else { return }
             if unconfirmed[command]?.isEmpty == true { unconfirmed[command] = nil }
@@ -279,11 +312,15 @@ package final class RegistryStage: StageHandler {
             }
             let last = job.actions.lastIndex { Step(of: $0) != .announce }
             for (index, action) in job.actions.enumerated() where Step(of: action) == wave.step {
-                let headers = KafkaHeaders(capacity: 3)
+                let headers = KafkaHeaders(capacity: 5)
                 headers.add("command-id", job.result.command.description)
                 if wave.step != .announce {
                     headers.add("epoch", String(holding.ownership.epoch))
                     if index != last { headers.add("continued", "true") }
+                    if let receipt = job.result.receipt {
+                        headers.add("fingerprint", receipt.fingerprint)
+                        headers.add("account-id", receipt.account.description)
+                    }
                 }
                 write(action, headers, job, loop)
             }
@@ -344,6 +381,7 @@ package final class RegistryStage: StageHandler {
     package func revoked() {
         owned = []
         holding = nil
+        holdAgainAt = nil
         queue = []
         wave = nil
         unconfirmed = [:]

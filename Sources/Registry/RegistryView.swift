@@ -12,7 +12,35 @@ package final class RegistryView: Sendable {
     /// When it was last seen that the view has everything `subscriptions` and `accounts` had then, monotonic nanoseconds; 0
     /// before. Whoever met a webhook or an account before that moment and does not find it here knows that it was deleted.
     package var confirmedAt: UInt64 { confirmed.load(ordering: .acquiring) }
-    package func confirm(at time: UInt64) { confirmed.store(time, ordering: .releasing) }
+
+    /// - Returns: false while the view misses a webhook because its record cannot be read: then whoever is not found here may
+    ///   be there all the same.
+    @discardableResult
+    package func confirm(at time: UInt64) -> Bool {
+        guard unread.withLock({ $0.isEmpty }) else { return false }
+        confirmed.store(time, ordering: .releasing)
+        return true
+    }
+
+    /// The keys of `subscriptions` whose newest record could not be read.
+    private let unread = Guarded<Set<[UInt8]>>([])
+    private let hasUnread = Atomic(false)
+
+    /// A record of `subscriptions` could not be read.
+    package func noteUnread(_ key: UnsafeRawBufferPointer) {
+        let key = Array(key)
+        unread.withLock { _ = $0.insert(key) }
+        hasUnread.store(true, ordering: .releasing)
+        confirmed.store(0, ordering: .releasing)
+    }
+
+    /// One was: it stands for whatever was not read of its key before.
+    package func noteRead(_ key: UnsafeRawBufferPointer) {
+        // Hardly ever, and this is called for each record of a load.
+        guard hasUnread.load(ordering: .acquiring) else { return }
+        let key = Array(key)
+        unread.withLock { _ = $0.remove(key) }
+    }
 
     package init() {}
 
@@ -60,6 +88,15 @@ package final class RegistryView: Sendable {
 
         package func wasRemoved(_ id: WebhookID) -> Bool { removedWebhooks.contains(id) }
         package func wasRemoved(_ id: AccountID) -> Bool { removedAccounts.contains(id) }
+
+        /// Whether it is here, or was until it was removed.
+        package func knows(_ id: WebhookID) -> Bool { webhooks[id] != nil || wasRemoved(id) }
+        package func knows(_ id: AccountID) -> Bool { accounts[id] != nil || wasRemoved(id) }
+
+        /// Whether the view has come as far as this state of a webhook.
+        package func shows(_ webhook: Webhook) -> Bool {
+            webhooks[webhook.id].map { $0.revision >= webhook.revision } ?? wasRemoved(webhook.id)
+        }
 
         fileprivate mutating func noteRemoval(_ id: WebhookID) { removedWebhooks.insert(id) }
         fileprivate mutating func noteRemoval(_ id: AccountID) { removedAccounts.insert(id) }

@@ -158,7 +158,7 @@ final class ReplayJob: Sendable {
     private func command(_ change: Command.Change, _ webhook: Webhook) -> Command {
         Command(
             id: CommandID(bytes: Random.bytes(12)), account: webhook.account,
-            at: Timestamp(milliseconds: Clock.wallMilliseconds()), notAfter: nil, change: change)
+            at: Timestamp(milliseconds: Clock.wallMilliseconds()), notAfter: nil, change: change, actor: .replay)
     }
 }
 

@@ -24,6 +24,7 @@ package enum Log {
 
     package static func debug(_ message: StaticString, _ fields: Field...) { write(.debug, message, fields) }
     package static func info(_ message: StaticString, _ fields: Field...) { write(.info, message, fields) }
+    package static func info(_ message: StaticString, _ fields: [Field]) { write(.info, message, fields) }
     package static func warning(_ message: StaticString, _ fields: Field...) { write(.warning, message, fields) }
     package static func error(_ message: StaticString, _ fields: Field...) { write(.error, message, fields) }
 
@@ -68,6 +69,12 @@ package enum Log {
         package static func name(_ value: String) -> Field { text("name", value) }
         package static func path(_ value: String) -> Field { text("path", value) }
         package static func key(_ value: String) -> Field { text("key", value) }
+        /// Who asked for a change.
+        package static func actor(_ value: String) -> Field { text("actor", value) }
+        /// A change's object as it was and as it is, without secrets: `name=value`, separated by blanks.
+        package static func before(_ value: String) -> Field { text("before", value) }
+        package static func after(_ value: String) -> Field { text("after", value) }
+        package static func method(_ value: String) -> Field { text("method", String(value.prefix(16))) }
         package static func fix(_ value: String) -> Field { text("fix", value) }
     }
 

@@ -34,7 +34,7 @@ enum Program {
     private static func level(of invocation: Invocation) -> Log.Level {
         guard invocation.logLevel == .info else { return invocation.logLevel }
         switch invocation.command {
-        case .deadLettersRetry, .replay, .replayStatus, .replayCancel: return .warning
+        case .deadLettersRetry, .replay, .replayStatus, .replayCancel, .accountsList, .secretsRewrap: return .warning
         default: return .info
         }
     }
@@ -49,7 +49,11 @@ enum Program {
         case .topicsCreate(let options): try TopicsCommand.create(options)
         case .topicsCheck(let options): try TopicsCommand.check(options)
         case .accountsCreate(let options): try AccountsCommand.create(options)
+        case .accountsList(let options): try AccountsCommand.list(options)
+        case .accountsRotateKey(let options): try AccountsCommand.rotateKey(options)
+        case .accountsRevokeKey(let options): try AccountsCommand.revokeKey(options)
         case .accountsDelete(let options): try AccountsCommand.delete(options)
+        case .secretsRewrap(let options): try RewrapCommand.run(options)
         case .configCheck(let options):
             let check = checkConfiguration(
                 path: options.path, sets: options.sets, environment: ProcessEnvironment.variables())

@@ -15,23 +15,40 @@ final class FakeRegistry: RegistryClient {
     let view = RegistryView()
     let unconfirmed = Atomic(false)
     let commands = Guarded<[Command]>([])
-    private let state = Guarded(RegistryState(webhooksPerAccount: 10))
+    private let state = Guarded((registry: RegistryState(webhooksPerAccount: 10), memory: AnswerMemory()))
 
     func send(_ command: Command, completion: @escaping @Sendable (CommandOutcome) -> Void) {
         commands.withLock { $0.append(command) }
         _ = OwnedThread(name: "registry") { [self] in
             if unconfirmed.load(ordering: .relaxed) { return completion(.unconfirmed) }
-            switch apply(command) {
-            case .applied: completion(.applied)
-            case .refused(let why): completion(.refused(why))
-            }
+            completion(outcome(of: command))
         }
+    }
+
+    /// As the stage and the feed together make it.
+    private func outcome(of command: Command) -> CommandOutcome {
+        let recalled = state.withLock { $0.memory.recall(command) }
+        switch recalled {
+        case .otherRequest: return .refused(.keyReused)
+        case .repeated(.refused(let why), _): return .refused(why)
+        case .repeated(.applied, let receipt): return .applied(CommandEffect(receipt))
+        case .unknown: break
+        }
+        if case .refused(let why) = apply(command) { return .refused(why) }
+        return .applied(
+            state.withLock { state in
+                CommandEffect(
+                    webhook: command.change.webhook.flatMap { state.registry.webhooks[$0] },
+                    requestedAt: command.fingerprint.map { _ in command.at })
+            })
     }
 
     @discardableResult
     func apply(_ command: Command) -> Answer {
         state.withLock { state in
-            let (answer, actions) = state.apply(command, now: command.at)
+            let (answer, actions) = state.registry.apply(command, now: command.at)
+            let receipt = Receipt(of: command, answer, in: state.registry)
+            state.memory.note(command.id, answer, receipt, at: command.at, now: command.at)
             for action in actions {
                 switch action {
                 case .writeAccount(let account): view.put(account)

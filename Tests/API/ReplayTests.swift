@@ -219,6 +219,24 @@ import Testing
         #expect(api.sink.sent.map(\.id) == [delivery.id])
     }
 
+    @Test func withAKeyItIsSentOnce() throws {
+        let id = try api.register()
+        let event = EventID(bytes: Random.bytes(12))
+        let path = "/v1/webhooks/\(id)/deliveries/\(event)/retry"
+        let first = try api.call("POST", path, "{}", headers: [("Idempotency-Key", "one")])
+        #expect(first.status == 404)
+        #expect(
+            try api.call("POST", path, "{}", headers: [("Idempotency-Key", "one")]).status == 404, "still not found")
+        api.source.will(find: .success(try found(event, id)))
+        let sent = try api.call("POST", path, "{}", headers: [("Idempotency-Key", "two")])
+        #expect(sent.status == 202 && api.sink.sent.count == 1)
+        #expect(try api.call("POST", path, "{}", headers: [("Idempotency-Key", "two")]).text == sent.text)
+        #expect(api.sink.sent.count == 1)
+        #expect(try api.call("POST", path, "{ }", headers: [("Idempotency-Key", "two")]).status == 422)
+        #expect(try api.call("POST", path, "{}", headers: [("Idempotency-Key", "three")]).status == 202)
+        #expect(api.sink.sent.count == 2)
+    }
+
     @Test func whatTheLogDoesNotKnowIsLookedForWithoutItsSource() throws {
         let id = try api.register()
         let event = EventID(bytes: Random.bytes(12))

@@ -109,7 +109,8 @@ import Testing
     }
 
     private static let names = [
-        "run", "demo", "broker", "topics create", "topics check", "accounts create", "accounts delete", "config check",
+        "run", "demo", "broker", "topics create", "topics check", "accounts create", "accounts list",
+        "accounts rotate-key", "accounts revoke-key", "accounts delete", "secrets rewrap", "config check",
         "config reference",
         "mapping check",
         "mapping try", "dead-letters list", "dead-letters show", "dead-letters retry", "replay", "replay status",
@@ -151,7 +152,7 @@ import Testing
         ("rum --config c", "there is no command 'rum'\ndid you mean run?"),
         ("topics creat --config c", "there is no command 'topics creat'\ndid you mean create?"),
         ("topics", "'topics' needs one of: create, check\n"),
-        ("accounts list", "there is no command 'accounts list'\n"),
+        ("accounts show", "there is no command 'accounts show'\n"),
         ("run", "'run' needs --config FILE\n"),
         ("run --confg c", "there is no option --confg\ndid you mean --config?"),
         ("--lgo-level debug run", "there is no option --lgo-level\ndid you mean --log-level?"),
@@ -171,6 +172,15 @@ import Testing
         ("accounts create --config c --email x", "--email: 'x' is not an email address\n"),
         ("accounts delete --config c --account acct_1", "--account: 'acct_1' is not an account's id\n"),
         ("accounts delete --config c", "needs --account"),
+        ("accounts rotate-key --config c --account acct_1", "--account: 'acct_1' is not an account's id\n"),
+        (
+            "accounts rotate-key --config c --account acct_00112233445566778899aabb --overlap-hours 169",
+            "--overlap-hours: '169' is not a number from 0 to 168\n"
+        ),
+        (
+            "accounts revoke-key --config c --account acct_00112233445566778899aabb --key lnk_live_secret",
+            "--key: a key's id has eight letters and digits, as 'accounts list' shows it\n"
+        ),
         ("mapping try", "'mapping try' needs --config FILE and --topic TOPIC\n"),
         ("dead-letters show --config c", "'dead-letters show' needs PARTITION/OFFSET\n"),
         ("dead-letters show 1/2 3/4 --config c", "unexpected argument '3/4'\n"),

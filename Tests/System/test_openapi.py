@@ -40,7 +40,7 @@ include-operation-id = ["getWebhook", "testWebhook", "retryDelivery", "getReplay
 parameters = {{ webhookId = "{tested}" }}
 
 [[operations]]
-include-operation-id = "updateWebhook"
+include-operation-id = ["updateWebhook", "rotateSecret"]
 parameters = {{ webhookId = "{changed}" }}
 
 [[operations]]

@@ -23,6 +23,11 @@ def test_secrets_appear_nowhere(make_world):
     world.backend.put("learnault.modules", domain_record("module.completed", account.id))
     account.call("GET", "/v1/webhooks", headers={"Authorization": f"Bearer {account.api_key}x"})
     account.call("PATCH", f"/v1/webhooks/{good['id']}", {"description": "changed"})
+    rotated = account.call("POST", f"/v1/webhooks/{good['id']}/rotate-secret").json()["data"]["signingSecret"]
+    # What answers a repeated request stands on a topic, sealed.
+    keyed = [account.call("POST", "/v1/webhooks", {"url": world.receiver.url("/keyed"), "events": ["user.created"]}, headers={
+        "Authorization": f"Bearer {account.api_key}", "Idempotency-Key": "once"}) for _ in range(2)]
+    assert keyed[0].status_code == 201 and keyed[0].content == keyed[1].content
     until(lambda: len(world.receiver.at("/bad")) >= 4 and world.receiver.at("/good"), 20, "some attempts")
     until(lambda: len(account.log(bad["id"])["data"]) >= 4, 10, "the log")
     account.call("DELETE", f"/v1/webhooks/{bad['id']}")
@@ -38,7 +43,8 @@ def test_secrets_appear_nowhere(make_world):
     for record in records:
         headers = "\n".join(f"{name}: {value}" for name, value in record.headers.items()).encode()
         places[record.origin] = b"\n".join([record.key or b"", headers, record.value or b""])
-    for secret in [good["signingSecret"], bad["signingSecret"], account.api_key]:
+    for secret in [good["signingSecret"], bad["signingSecret"], rotated, keyed[0].json()["data"]["signingSecret"],
+                   account.api_key]:
         for form in forms(secret):
             assert [name for name, text in places.items() if form in text] == []
     # The search can fail: the webhook's id is in several places.

@@ -17,9 +17,10 @@ struct ReplayHandlers: Sendable {
         do throws(APIError) {
             webhook = try webhooks.webhook(of: call)
             request = try RequestBody.read(call.request) { ReplayRequest(&$0, now: now) }
-            // The registry has the last word; asked here, nothing has to be looked up first.
-            guard webhook.isActive else { throw .webhookInactive() }
-            if let running = webhook.runningReplay { throw .replayRunning(running.id) }
+            // The registry has the last word; asked here, nothing has to be looked up first. With an idempotency key it has
+            // the first word too: what hinders a new replay may be the one that the same request has started.
+            guard webhook.isActive || hasKey(call) else { throw .webhookInactive() }
+            if let running = webhook.runningReplay, !hasKey(call) { throw .replayRunning(running.id) }
         } catch {
             return call.respond(error)
         }
@@ -38,10 +39,8 @@ struct ReplayHandlers: Sendable {
             isDryRun: request.isDryRun, generation: webhook.generation, createdAt: now, parts: plan.parts)
         webhooks.send(
             .startReplay(webhook.id, replay), at: now, for: call,
-            then: { command in
-                Log.info(
-                    "replay asked for", .account("\(call.account)"), .key(call.keyID), .webhook("\(webhook.id)"),
-                    .run("\(replay.id)"), .command("\(command)"), .count(replay.counts.records))
+            then: { applied in
+                let replay = applied.webhook?.replays.last ?? replay
                 guard replay.isDryRun else { return call.respond(.replay(202, replay, of: webhook.id)) }
                 waits.add(replay, of: webhook.id) { call.respond(.replay(202, $0, of: webhook.id)) }
             })
@@ -57,22 +56,21 @@ struct ReplayHandlers: Sendable {
     }
 
     func cancel(_ call: APICall) {
-        let webhook: Webhook
-        let replay: Replay
+        let webhook: WebhookID
+        let replay: ReplayID
         do throws(APIError) {
-            webhook = try webhooks.webhook(of: call)
-            replay = try self.replay(of: call, webhook)
+            webhook = try webhooks.target(of: call)
+            guard let id = call.parameters["replayId"].flatMap({ ReplayID($0) }) else { throw .replayNotFound() }
+            if !hasKey(call) { _ = try self.replay(of: call, webhooks.webhook(of: call)) }
+            replay = id
         } catch {
             return call.respond(error)
         }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
-        webhooks.send(.cancelReplay(webhook.id, replay.id), at: now, for: call) { command in
-            Log.info(
-                "replay cancelled", .account("\(call.account)"), .key(call.keyID), .webhook("\(webhook.id)"),
-                .run("\(replay.id)"), .command("\(command)"))
-            return HTTPServerResponse(status: 204)
-        }
+        webhooks.send(.cancelReplay(webhook, replay), at: now, for: call) { _ in HTTPServerResponse(status: 204) }
     }
+
+    private func hasKey(_ call: APICall) -> Bool { call.request.headers[WriteGuards.keyHeader] != nil }
 
     private func replay(of call: APICall, _ webhook: Webhook) throws(APIError) -> Replay {
         guard let replay = call.parameters["replayId"].flatMap({ ReplayID($0) }).flatMap({ webhook.replay($0) }) else {

@@ -5,6 +5,8 @@ internal import Runtime
 /// Calls that wait for a replay's end. Any thread.
 package final class ReplayWaits: Sendable {
     private struct Wait: Sendable {
+        /// Requests repeated with one idempotency key wait for the same replay.
+        let number: Int
         let webhook: WebhookID
         /// As it was at its start.
         let replay: Replay
@@ -14,6 +16,7 @@ package final class ReplayWaits: Sendable {
 
     private struct State {
         var waits: [Wait] = []
+        var count = 0
         var isReleased = false
     }
 
@@ -31,9 +34,11 @@ package final class ReplayWaits: Sendable {
     func add(_ replay: Replay, of webhook: WebhookID, answer: @escaping @Sendable (Replay) -> Void) {
         let isTaken = state.withLock { state in
             guard !state.isReleased, state.waits.count < Self.mostWaits else { return false }
+            state.count += 1
             state.waits.append(
                 Wait(
-                    webhook: webhook, replay: replay, deadline: Clock.monotonic() + Self.patienceNanoseconds,
+                    number: state.count, webhook: webhook, replay: replay,
+                    deadline: Clock.monotonic() + Self.patienceNanoseconds,
                     answer: answer))
             return true
         }
@@ -45,15 +50,15 @@ package final class ReplayWaits: Sendable {
     package func check(now: UInt64, _ find: (WebhookID) -> Webhook?) -> UInt64? {
         let waits = state.withLock { $0.waits }
         guard !waits.isEmpty else { return nil }
-        var done: Set<ReplayID> = []
+        var done: Set<Int> = []
         for wait in waits {
             let replay = find(wait.webhook)?.replay(wait.replay.id)
             guard replay?.isRunning != true || now >= wait.deadline else { continue }
-            done.insert(wait.replay.id)
+            done.insert(wait.number)
             wait.answer(replay ?? wait.replay)
         }
         return state.withLock { state in
-            state.waits.removeAll { done.contains($0.replay.id) }
+            state.waits.removeAll { done.contains($0.number) }
             return state.waits.isEmpty ? nil : now + Self.lookNanoseconds
         }
     }

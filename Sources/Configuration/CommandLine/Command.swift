@@ -15,7 +15,11 @@ package enum ProgramCommand: Equatable, Sendable {
     case topicsCreate(TopicsOptions)
     case topicsCheck(TopicsOptions)
     case accountsCreate(AccountOptions)
+    case accountsList(ConfigurationOptions)
+    case accountsRotateKey(KeyRotationOptions)
+    case accountsRevokeKey(KeyRevocationOptions)
     case accountsDelete(AccountDeletionOptions)
+    case secretsRewrap(ConfigurationOptions)
     case configCheck(ConfigurationOptions)
     /// The reference file, on stdout.
     case configReference
@@ -81,6 +85,20 @@ package struct AccountOptions: Equatable, Sendable {
 package struct AccountDeletionOptions: Equatable, Sendable {
     package var configuration: ConfigurationOptions
     package var account: AccountID
+}
+
+package struct KeyRotationOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var account: AccountID
+    /// How long the key before stays valid.
+    package var overlapMilliseconds: Int64
+}
+
+package struct KeyRevocationOptions: Equatable, Sendable {
+    package var configuration: ConfigurationOptions
+    package var account: AccountID
+    /// The key's public id.
+    package var key: String
 }
 
 package struct MappingTryOptions: Equatable, Sendable {

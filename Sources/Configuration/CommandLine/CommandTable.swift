@@ -3,9 +3,9 @@ internal import Core
 
 enum CommandTable {
     static let all: [CommandSpecification] = [
-        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsDelete, configCheck, configReference,
-        configOpenAPI, mappingCheck, mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay,
-        replayStatus,
+        run, demo, broker, topicsCreate, topicsCheck, accountsCreate, accountsList, accountsRotateKey,
+        accountsRevokeKey, accountsDelete, secretsRewrap, configCheck, configReference, configOpenAPI, mappingCheck,
+        mappingTry, deadLettersList, deadLettersShow, deadLettersRetry, replay, replayStatus,
         replayCancel,
         listen,
     ]

@@ -65,6 +65,8 @@ package struct Webhook: Equatable, Sendable {
     package var version: String
     /// +1 at each activation. A delivery or a disable command of an older generation is void.
     package var generation: Int
+    /// +1 at each change of what its owner sees of it or signs with; what an ETag names.
+    package var revision: Int
     package var createdAt: Timestamp
     package var updatedAt: Timestamp
     /// The current secret first.
@@ -90,7 +92,8 @@ package struct Webhook: Equatable, Sendable {
 
     package init(
         id: WebhookID, account: AccountID, url: String, description: String?, events: [String], isActive: Bool,
-        version: String, generation: Int = 1, createdAt: Timestamp, updatedAt: Timestamp, secrets: [SealedSecret],
+        version: String, generation: Int = 1, revision: Int = 1, createdAt: Timestamp, updatedAt: Timestamp,
+        secrets: [SealedSecret],
         disabled: Disabled? = nil, warnedGeneration: Int? = nil, replays: [Replay] = []
     ) {
         self.id = id
@@ -101,6 +104,7 @@ package struct Webhook: Equatable, Sendable {
         self.isActive = isActive
         self.version = version
         self.generation = generation
+        self.revision = revision
         self.createdAt = createdAt
         self.updatedAt = updatedAt
         self.secrets = secrets

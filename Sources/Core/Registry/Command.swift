@@ -10,6 +10,12 @@ package struct Command: Equatable, Sendable {
     /// Later than this it is refused, because the sender has already told its user that it did not happen.
     package var notAfter: Timestamp?
     package var change: Change
+    /// Who asks; nil of a command from before there were audit lines.
+    package var actor: Actor?
+    /// Digest of the request whose idempotency key the id was made of; nil where there is no key and the id is random.
+    package var fingerprint: String?
+    /// Only while its webhook has one of these revisions; nil: whatever it has.
+    package var revisions: [Int]?
 
     package enum Change: Equatable, Sendable {
         case createAccount(Account)
@@ -25,14 +31,89 @@ package struct Command: Equatable, Sendable {
         /// - failure: why it could not go on; nil where everything is written.
         case finishReplay(WebhookID, ReplayReport, failure: String?)
         case cancelReplay(WebhookID, ReplayID)
+        /// The secrets there are go on signing for the overlap, counted from the command's time; 0 ends them at once.
+        case rotateSecret(WebhookID, SealedSecret, overlapMilliseconds: Int64)
+        /// The same secrets, sealed with another key.
+        case rewrapSecrets(WebhookID, [SecretRewrap])
+        /// The keys there are stay valid for the overlap, counted from the command's time; 0 ends them at once.
+        case rotateKey(APIKey, overlapMilliseconds: Int64)
+        /// The key of this id ends at once.
+        case revokeKey(String)
+        /// Changes nothing: that a request with an idempotency key was made is to be remembered.
+        case noteRequest(WebhookID)
+
+        /// The webhook it is about; nil of what is about an account.
+        package var webhook: WebhookID? {
+            switch self {
+            case .createAccount, .deleteAccount, .rotateKey, .revokeKey: nil
+            case .createWebhook(let webhook): webhook.id
+            case .updateWebhook(let id, _), .deleteWebhook(let id), .disableWebhook(let id, _), .warnWebhook(let id, _),
+                .startReplay(let id, _), .progressReplay(let id, _), .finishReplay(let id, _, _),
+                .cancelReplay(let id, _), .rotateSecret(let id, _, _), .rewrapSecrets(let id, _),
+                .noteRequest(let id):
+                id
+            }
+        }
     }
 
-    package init(id: CommandID, account: AccountID, at: Timestamp, notAfter: Timestamp?, change: Change) {
+    package init(
+        id: CommandID, account: AccountID, at: Timestamp, notAfter: Timestamp?, change: Change, actor: Actor? = nil,
+        fingerprint: String? = nil, revisions: [Int]? = nil
+    ) {
         self.id = id
         self.account = account
         self.at = at
         self.notAfter = notAfter
         self.change = change
+        self.actor = actor
+        self.fingerprint = fingerprint
+        self.revisions = revisions
+    }
+}
+
+/// Who asks for a change, as the audit lines name him.
+package enum Actor: Equatable, Sendable, CustomStringConvertible {
+    /// The API key of this id.
+    case key(String)
+    case commandLine
+    case deliveryStage
+    /// The process that runs a replay.
+    case replay
+
+    private static let keyPrefix = "key "
+
+    package var description: String {
+        switch self {
+        case .key(let id): Self.keyPrefix + id
+        case .commandLine: "command line"
+        case .deliveryStage: "delivery stage"
+        case .replay: "replay"
+        }
+    }
+
+    package init?(_ text: String) {
+        switch text {
+        case "command line": self = .commandLine
+        case "delivery stage": self = .deliveryStage
+        case "replay": self = .replay
+        case let text:
+            guard text.hasPrefix(Self.keyPrefix) else { return nil }
+            self = .key(String(text.dropFirst(Self.keyPrefix.utf8.count)))
+        }
+    }
+}
+
+/// One sealed secret sealed again: compare and set, so that a rotation meanwhile is not undone.
+package struct SecretRewrap: Equatable, Sendable {
+    /// What the webhook has to have still.
+    package var old: [UInt8]
+    package var keyID: String
+    package var box: [UInt8]
+
+    package init(old: [UInt8], keyID: String, box: [UInt8]) {
+        self.old = old
+        self.keyID = keyID
+        self.box = box
     }
 }
 
@@ -130,4 +211,11 @@ package enum Refusal: String, Equatable, Sendable {
     case replayNotFound = "REPLAY_NOT_FOUND"
     /// A report about a replay that does not run any more.
     case replayEnded = "REPLAY_ENDED"
+    /// The webhook has another revision than the command was made for.
+    case preconditionFailed = "PRECONDITION_FAILED"
+    /// The idempotency key belongs to another request.
+    case keyReused = "IDEMPOTENCY_KEY_REUSED"
+    case apiKeyNotFound = "API_KEY_NOT_FOUND"
+    /// None of the secrets to be sealed again is there any more.
+    case secretChanged = "SECRET_CHANGED"
 }

@@ -86,6 +86,7 @@ package struct RegistryState: Sendable {
     ) -> (answer: Answer, actions: [RegistryAction]) {
         let age = CommandAge.judge(at: command.at, notAfter: command.notAfter, written: written, now: now)
         guard age == .inTime else { return (.refused(.tooLate), []) }
+        if let refusal = precondition(of: command) { return (.refused(refusal), []) }
         switch command.change {
         case .createAccount(let account): return create(account)
         case .deleteAccount: return deleteAccount(command.account)
@@ -115,7 +116,25 @@ package struct RegistryState: Sendable {
         case .cancelReplay(let id, let replay):
             guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
             return cancel(replay, of: webhook, at: command.at)
+        case .rotateSecret(let id, let secret, let overlap):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return rotate(webhook, to: secret, overlapMilliseconds: overlap, at: command.at)
+        case .rewrapSecrets(let id, let rewraps):
+            guard let webhook = webhook(id, of: command.account) else { return (.refused(.webhookNotFound), []) }
+            return rewrap(webhook, rewraps)
+        case .rotateKey(let key, let overlap):
+            return rotateKey(of: command.account, to: key, overlapMilliseconds: overlap, at: command.at)
+        case .revokeKey(let key): return revokeKey(key, of: command.account)
+        case .noteRequest(let id):
+            return (webhook(id, of: command.account) == nil ? .refused(.webhookNotFound) : .applied, [])
         }
+    }
+
+    /// Judged here and nowhere else: only the single writer knows what a webhook is at the moment of its change.
+    private func precondition(of command: Command) -> Refusal? {
+        guard let revisions = command.revisions, let id = command.change.webhook else { return nil }
+        guard let webhook = webhook(id, of: command.account) else { return .webhookNotFound }
+        return revisions.contains(webhook.revision) ? nil : .preconditionFailed
     }
 
     /// A webhook of another account does not exist for the asker.
@@ -149,6 +168,7 @@ package struct RegistryState: Sendable {
         if let isActive = patch.isActive { webhook.isActive = isActive }
         guard webhook != old else { return (.applied, []) }
         webhook.updatedAt = at
+        webhook.revision += 1
         var actions: [RegistryAction] = []
         if !webhook.isActive {
             webhook.endRunningReplay(.cancelled, reason: "the webhook was switched off by its owner", at: at)
@@ -175,6 +195,7 @@ package struct RegistryState: Sendable {
         var webhook = old
         webhook.isActive = false
         webhook.updatedAt = at
+        webhook.revision += 1
         webhook.disabled = Webhook.Disabled(reason: order.reason, at: at, lastError: order.lastError)
         webhook.endRunningReplay(.cancelled, reason: "the webhook was disabled: \(order.reason)", at: at)
         load(webhook)

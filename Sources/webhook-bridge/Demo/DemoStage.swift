@@ -78,10 +78,10 @@ final class DemoStage {
             keys: [APIKey(id: text.id, hash: text.hash, createdAt: now)], createdAt: now)
         let command = Command(
             id: CommandID(bytes: Random.bytes(12)), account: account.id, at: now, notAfter: nil,
-            change: .createAccount(account))
+            change: .createAccount(account), actor: .commandLine)
         let answer = AnswerBox()
         bridge.registry.send(command) { answer.put($0) }
-        guard Demo.wait(seconds: 10, { answer.value != nil }), answer.value == .applied else {
+        guard Demo.wait(seconds: 10, { answer.value != nil }), answer.value?.isApplied == true else {
             throw .failure("the registry did not make the account")
         }
         return account.id
