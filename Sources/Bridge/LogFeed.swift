@@ -29,7 +29,10 @@ final class LogFeed: Sendable {
     }
 
     private func read(_ kafka: KafkaConfiguration, _ topics: Topics) {
-        guard let reader = try? KafkaReader(kafka, purpose: "logs", pace: .leisurely) else { return }
+        let made = persistently("logs", unless: { isStopping.load(ordering: .acquiring) }) { () throws(KafkaError) in
+            try KafkaReader(kafka, purpose: "logs", pace: .leisurely)
+        }
+        guard let reader = made else { return }
         let parser = JSONParser()
         let pause = EventFD()
         var records = AttemptRecords()

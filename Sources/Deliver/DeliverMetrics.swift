@@ -9,10 +9,10 @@ struct DeliverCounters {
     let deferred = Metrics.counter("deferred_total", "Deliveries moved to the deferred topic.")
     let rotated = Metrics.counter(
         "deferred_rotated_total", "Deferred deliveries moved to the tail again for a waiting neighbour.")
-    let parked = Metrics.counter("parked_total", "Deliveries sent round through retries by an open circuit.")
+    let parked = Metrics.counter("parked_total", "Deliveries sent round through retries without an attempt.")
     let repeated = Metrics.counter(
         "repeats_dropped_total", "Deliveries that came twice after a crash and were settled before, dropped.")
-    let dropped = Metrics.counter("dropped_total", "Deliveries of deleted webhooks, dropped.")
+    let dropped = Metrics.counter("dropped_total", "Deliveries of deleted webhooks and cancelled replays, dropped.")
 }
 
 /// Attempts by outcome, and how long they took.

@@ -1,5 +1,5 @@
 // What the delivery stage writes: for a settled attempt its record, and then a retry, or the dead letter and the order to
-// disable; and the records that go round: deferred, or parked by an open circuit.
+// disable; and the records that go round: deferred, or parked in `retries` without an attempt.
 internal import Core
 internal import Crypto
 internal import JSON
@@ -151,7 +151,7 @@ struct DeliveryOutput {
             headers: KafkaHeaders.none, for: record)
     }
 
-    /// An open circuit holds the record back: it goes round through `retries`, its attempts as they are.
+    /// It cannot be attempted now (open circuit, no secret, a webhook not known yet): it goes round through `retries`, its attempts as they are.
     func park(_ delivery: Delivery, shard: Int32, _ record: RecordReference, _ loop: StageLoop) {
         let (tier, due) = schedule.park(
             parks: delivery.parks, now: Timestamp(milliseconds: Clock.wallMilliseconds()))

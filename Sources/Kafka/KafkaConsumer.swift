@@ -1,6 +1,7 @@
 // A member of a consumer group. Each partition's queue is split off before it is assigned, so that a stage stops a
 // partition by not reading its queue: librdkafka's pause throws the prefetch away and its resume may rewind.
 internal import CRdKafka
+internal import Glibc
 package import Runtime
 
 /// A partition during one assignment. The same partition assigned again is another object with another `assignment`,
@@ -311,11 +312,17 @@ package final class KafkaConsumer {
     private func setStartingOffsets(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> [Int64] {
         let count = Int(list.pointee.cnt)
         let nothing = [Int64](repeating: 0, count: count)
-        guard count > 0, rd_kafka_committed(handle, list, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR else { return nothing }
+        guard count > 0 else { return nothing }
+        // An error is not "nothing was committed". Where an age was asked for the client's own look-up, when it begins to fetch,
+        // would begin at the log's start instead: a month of mails, or of events.
+        var triesLeft = 6
+        while !askCommitted(list), triesLeft > 0 {
+            triesLeft -= 1
+            usleep(500_000)
+        }
         let starts = logStarts(handle, list)
         return (0..<count).map { index in
             let entry = list.pointee.elems[index]
-            // An error is not "nothing was committed": the client asks again itself when it begins to fetch.
             guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else { return 0 }
             if entry.offset < 0, case .age(let milliseconds) = start {
                 list.pointee.elems[index].offset = startingOffset(
@@ -323,6 +330,21 @@ package final class KafkaConsumer {
             }
             return lostRecords(committed: entry.offset, logStart: starts[index])
         }
+    }
+
+    /// Asks for the committed offsets of a list. Blocks for 5 s at most.
+    /// - Returns: whether all are known. The list then has them, else their errors.
+    private func askCommitted(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Bool {
+        let entries = UnsafeMutableBufferPointer(start: list.pointee.elems, count: Int(list.pointee.cnt))
+        var status = rd_kafka_committed(handle, list, 5000)
+        if status == RD_KAFKA_RESP_ERR_NO_ERROR {
+            status = entries.first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }?.err ?? RD_KAFKA_RESP_ERR_NO_ERROR
+        } else {
+            for index in entries.indices { entries[index].err = status }
+        }
+        guard status != RD_KAFKA_RESP_ERR_NO_ERROR else { return true }
+        complainIfNeeded(KafkaError(status, place: "looking committed offsets up"))
+        return false
     }
 
     private func complainIfNeeded(_ error: KafkaError) {

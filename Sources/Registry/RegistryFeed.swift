@@ -111,10 +111,10 @@ package final class RegistryFeed: RegistryClient {
     private static let confirmationNanoseconds: UInt64 = 10_000_000_000
 
     private func read(_ configuration: KafkaConfiguration) {
-        guard
-            let reader = try? KafkaReader(
-                configuration, purpose: "view", pace: .unhurried, prefetch: KafkaReader.loading)
-        else { return }
+        let made = persistently("view", unless: { shared.withLock { $0.isStopping } }) { () throws(KafkaError) in
+            try KafkaReader(configuration, purpose: "view", pace: .unhurried, prefetch: KafkaReader.loading)
+        }
+        guard let reader = made else { return }
         let parser = JSONParser()
         reader.assign([
             (topics.accounts, 0, .beginning), (topics.subscriptions, 0, .beginning), (topics.results, 0, .end),
@@ -252,9 +252,10 @@ package final class RegistryFeed: RegistryClient {
     // MARK: Writing thread
 
     private func write(_ configuration: KafkaConfiguration) {
-        guard let producer = try? KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: outbox.wake) else {
-            return
+        let made = persistently("commands", unless: { shared.withLock { $0.isStopping } }) { () throws(KafkaError) in
+            try KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: outbox.wake)
         }
+        guard let producer = made else { return }
         let commands = producer.topic(topics.commands)
         var batch: [Command] = []
         var acknowledged: [UInt64] = []

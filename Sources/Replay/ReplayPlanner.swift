@@ -28,7 +28,7 @@ package struct ReplayPlanner {
             throw .late
         }
         guard let plan else { throw .late }
-        guard plan.parts.count <= ReplayPlan.mostParts else { throw .tooWide }
+        guard plan.fitsCommand else { throw .tooWide }
         return plan
     }
 

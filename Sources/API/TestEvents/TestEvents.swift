@@ -5,7 +5,7 @@ internal import JSON
 internal import Runtime
 
 /// Takes deliveries to the broker. Any thread; `completion` is called exactly once, on a thread of the sink's own, and
-/// must not block. False says that nothing was acknowledged within 5 s and that the sink has given up.
+/// must not block. False says that nothing was acknowledged within 4 s and that the sink has given up.
 package protocol DeliverySink: Sendable {
     func send(_ delivery: Delivery, completion: @escaping @Sendable (_ isAcknowledged: Bool) -> Void)
 }

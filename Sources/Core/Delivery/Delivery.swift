@@ -24,7 +24,7 @@ package struct Delivery: Sendable {
     package var dueAt: Timestamp?
     package var lastError: String?
     package var traceparent: String?
-    /// How often an open circuit has sent it round without an attempt.
+    /// How often it was sent round without an attempt: behind an open circuit, or for a reason of our own.
     package var parks: Int
     /// When it first went to `deferred` on this way; its age there is counted from it.
     package var deferredAt: Timestamp?

@@ -158,7 +158,7 @@ package struct Lane: Sendable {
         return nextStale(now: now)
     }
 
-    /// As ``next(now:)`` while nothing can be started for a reason of our own: only what has waited too long leaves.
+    /// As ``next(now:)`` while nothing can be started: only what has waited too long leaves.
     package mutating func nextStale(now: UInt64) -> Step {
         if let stale = popStale(now) { return .defer(stale) }
         return staleAt.map { .wait(until: $0) } ?? .nothing

@@ -138,9 +138,19 @@ package struct ReplayPlan: Equatable, Sendable {
     /// Partitions with something to read; with more, the webhook's record would outgrow its topic.
     package static let mostParts = 4000
 
+    /// What its parts take in a command and in the webhook's record, whose topics take a million bytes: a part's numbers, names
+    /// of fields and the topic's own.
+    private static let mostBytes = 800_000
+    private static let bytesOfNumbers = 140
+
     package init(parts: [ReplayPart], from: Timestamp) {
         self.parts = parts
         self.from = from
+    }
+
+    package var fitsCommand: Bool {
+        parts.count <= Self.mostParts
+            && parts.reduce(0) { $0 + $1.topic.utf8.count + Self.bytesOfNumbers } <= Self.mostBytes
     }
 }
 

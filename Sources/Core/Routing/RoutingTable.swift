@@ -56,7 +56,10 @@ package struct RoutingTable: Sendable {
 private struct EventTypeSet: Equatable, Sendable {
     private var bits: UInt32 = 0
 
-    private static let numbers = Dictionary(uniqueKeysWithValues: EventTypes.all.enumerated().map { ($1.name, $0) })
+    private static let numbers: [String: Int] = {
+        precondition(EventTypes.all.count <= UInt32.bitWidth, "an event type has a bit; more need a wider set")
+        return Dictionary(uniqueKeysWithValues: EventTypes.all.enumerated().map { ($1.name, $0) })
+    }()
     /// Each type, each family and `*`.
     private static let patterns: [String: UInt32] = {
         let families = EventTypes.all.map { String($0.name.prefix { $0 != "." }) + ".*" }
