@@ -66,7 +66,7 @@ private final class Process {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct RegistryGuardTests {
+@Suite(.timeLimit(.minutes(2))) struct RegistryGuardStageTests {
     private let world: World
     private let caughtUp = Flag()
 
