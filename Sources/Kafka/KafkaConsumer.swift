@@ -58,6 +58,8 @@ package final class KafkaConsumer {
     private let group: String
     private let bootstrapServers: String
     private var assignments: UInt32 = 0
+    /// What is subscribed to.
+    private var topics: [String]
     private var isRevoking: Bool?
     private var lastComplaint: UInt64 = 0
     package private(set) var partitions: [KafkaPartition] = []
@@ -116,15 +118,20 @@ package final class KafkaConsumer {
         }
         self.queue = queue
         enableWake(queue, wake)
+        self.topics = topics
         let status = Self.subscribe(handle, topics)
         guard status == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(status, place: "subscribe") }
     }
 
     /// Changes what the member reads; a rebalance follows.
     package func subscribe(to topics: [String]) {
+        self.topics = topics
         let status = Self.subscribe(handle, topics)
         if status != RD_KAFKA_RESP_ERR_NO_ERROR { complainIfNeeded(KafkaError(status, place: "subscribe")) }
     }
+
+    /// Has the group assign its partitions again.
+    package func rejoin() { subscribe(to: topics) }
 
     private static func subscribe(_ handle: OpaquePointer, _ topics: [String]) -> rd_kafka_resp_err_t {
         let list = rd_kafka_topic_partition_list_new(Int32(topics.count))
@@ -196,6 +203,8 @@ package final class KafkaConsumer {
                 start: entry.offset >= 0 ? entry.offset + lost[index] : nil, lost: lost[index], queue: queue)
         }
         rd_kafka_assign(handle, list)
+        // What is lost is told once: the place behind it is kept even where no record comes to be finished.
+        store(partitions.compactMap { $0.lost > 0 ? ($0, $0.start ?? 0) : nil }.filter { $0.1 > 0 })
         wake.signal()
         events.append(.assigned(partitions))
     }

@@ -18,7 +18,10 @@ package struct GapWatch {
 
     package init() {}
 
+    /// A gap of one offset is a transaction's marker: retention takes whole segments, and asking the broker after each transaction
+    /// would make the stage wait for it.
     package mutating func note(_ offsets: Range<Int64>, assignment: UInt32) {
+        guard offsets.count > 1 else { return }
         let gap = Gap(assignment: assignment, offsets: offsets)
         let own = gaps.indices.filter { gaps[$0].assignment == assignment }
         guard own.count >= Self.keptGaps else { return gaps.append(gap) }
@@ -29,23 +32,23 @@ package struct GapWatch {
     }
 
     /// Whose log's start is to be asked for now.
-    /// - Parameter now: monotonic nanoseconds.
-    package mutating func assignmentsToAsk(now: UInt64) -> Set<UInt32> {
-        guard !gaps.isEmpty, now >= nextQuestion else { return [] }
+    /// - Parameters:
+    ///   - now: monotonic nanoseconds.
+    ///   - isLast: the assignments end, and nobody asks later.
+    package mutating func assignmentsToAsk(now: UInt64, isLast: Bool = false) -> Set<UInt32> {
+        guard !gaps.isEmpty, isLast || now >= nextQuestion else { return [] }
         nextQuestion = now + Self.interval
         return Set(gaps.map(\.assignment))
     }
 
     /// Judges the gaps of an assignment and forgets them.
     /// - Parameter logStart: the first offset that is kept; nil where the broker did not say, then they are judged later.
-    /// - Returns: how many records are lost, counted by their offsets: markers among them count too. One offset that is missing
-    ///   further back than the log now begins is taken for a transaction's marker that was passed before the log moved on.
+    /// - Returns: how many records are lost, counted by their offsets: markers among them count too.
     package mutating func lost(assignment: UInt32, logStart: Int64?) -> Int64 {
         guard let logStart else { return 0 }
         var lost: Int64 = 0
         gaps.removeAll { gap in
             guard gap.assignment == assignment else { return false }
-            guard gap.offsets.count > 1 || gap.offsets.upperBound >= logStart else { return true }
             lost += max(0, min(gap.offsets.upperBound, logStart) - gap.offsets.lowerBound)
             return true
         }

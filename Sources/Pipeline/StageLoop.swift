@@ -17,6 +17,8 @@ package final class StagePartition {
     package fileprivate(set) var ledger = Ledger()
     fileprivate var firstOffset: Int64 = 0
     fileprivate var storedOffset: Int64 = -1
+    /// Set where the log began anew under offsets that were read already: where the next assignment is to begin.
+    fileprivate var restart: Int64?
     /// The highest offset the stage has called finished; -1 for none.
     package fileprivate(set) var highestFinished: Int64 = -1
     /// What the stage keeps of the partition, for its own use.
@@ -27,39 +29,6 @@ package final class StagePartition {
     package var assignment: UInt32 { kafka.assignment }
 
     fileprivate init(_ kafka: KafkaPartition) { self.kafka = kafka }
-}
-
-/// What a stage decides. All calls come on the loop's thread.
-package protocol StageHandler: AnyObject {
-    /// Partitions came; state of earlier ones is gone already.
-    func assigned(_ partitions: [StagePartition], _ loop: StageLoop)
-    /// How many more records of this partition the stage takes on now; 0 stops reading it.
-    func budget(for partition: StagePartition) -> Int
-    /// One record. The stage calls `finish` for it, now or later.
-    func handle(
-        _ message: borrowing KafkaMessage, _ record: RecordReference, _ partition: StagePartition, _ loop: StageLoop)
-    /// After each round of reading: results, timers.
-    /// - Returns: monotonic nanoseconds of the next moment the stage has something to do; nil when only input matters.
-    func turn(now: UInt64, _ loop: StageLoop) -> UInt64?
-    /// The partitions go away or the process stops: start nothing more. Called at every turn until `isDrained`.
-    func drain(_ loop: StageLoop)
-    /// Whether nothing the stage started is still under way.
-    var isDrained: Bool { get }
-    /// All partitions are gone; drop their state.
-    func revoked()
-    /// The same, for a stage to which it matters whether others own the partitions already.
-    func revoked(wasLost: Bool)
-    /// Offsets whose effects the broker has are about to be stored; for tests that stop the process there.
-    func willStore()
-    /// How long the loop pauses between two rounds while it has much to do.
-    var pauseMicroseconds: UInt32 { get }
-}
-
-extension StageHandler {
-    /// Long enough for results and acknowledgements to gather, short enough for a lane to be filled again.
-    package var pauseMicroseconds: UInt32 { 1500 }
-    package func revoked(wasLost _: Bool) { revoked() }
-    package func willStore() {}
 }
 
 /// Consumer, producer and ledgers of one stage. One owner thread: the one that calls ``run(stop:)``.
@@ -194,6 +163,7 @@ package final class StageLoop {
         }
         drain(within: Self.stopDrainNanoseconds)
         storeOffsets(force: true)
+        judgeGaps(Clock.monotonic(), isLast: true)
         consumer.close()
         clearPartitions(wereLost: true)
         status.ended()
@@ -226,6 +196,7 @@ package final class StageLoop {
                 if !lost {
                     drain(within: Self.revokeDrainNanoseconds)
                     storeOffsets(force: true)
+                    judgeGaps(Clock.monotonic(), isLast: true)
                 }
                 clearPartitions(wereLost: lost)
                 consumer.finishRevoke()
@@ -234,8 +205,8 @@ package final class StageLoop {
     }
 
     /// Whether what was not there when it was read has been deleted.
-    private func judgeGaps(_ now: UInt64) {
-        let asked = gaps.assignmentsToAsk(now: now).compactMap { partition($0)?.kafka }
+    private func judgeGaps(_ now: UInt64, isLast: Bool = false) {
+        let asked = gaps.assignmentsToAsk(now: now, isLast: isLast).compactMap { partition($0)?.kafka }
         guard !asked.isEmpty else { return }
         for (partition, start) in zip(asked, consumer.askLogStarts(of: asked, milliseconds: 200)) {
             let lost = gaps.lost(assignment: partition.assignment, logStart: start)
@@ -287,14 +258,25 @@ package final class StageLoop {
     }
 
     private func take(_ message: borrowing KafkaMessage, _ partition: StagePartition) {
+        guard partition.restart == nil else { return }
         let expected = partition.ledger.hasBegun ? partition.ledger.next : partition.kafka.start ?? message.offset
         if message.offset > expected {
             gaps.note(expected..<message.offset, assignment: partition.assignment)
         }
         if !partition.ledger.hasBegun { partition.firstOffset = message.offset }
-        guard partition.ledger.open(message.offset) else { return }
+        guard partition.ledger.open(message.offset) else { return beginAnew(partition, at: message.offset) }
         let record = RecordReference(assignment: partition.assignment, offset: message.offset)
         handler.handle(message, record, partition, self)
+    }
+
+    /// The log has other records now under offsets that were read before: its topic was deleted and made again, or it was cut back
+    /// by an election that lost records. Another assignment begins where it does; a ledger cannot go back.
+    private func beginAnew(_ partition: StagePartition, at offset: Int64) {
+        partition.restart = offset
+        Log.error(
+            "the log begins anew at a lower offset; its partition is assigned again", .role(status.role),
+            .topic(partition.topic), .partition(partition.number), .offset(offset))
+        consumer.rejoin()
     }
 
     /// - Returns: how many acknowledgements came.
@@ -317,8 +299,12 @@ package final class StageLoop {
         var offsets: [(partition: KafkaPartition, next: Int64)] = []
         // The place where a partition was begun is stored as well, before anything there is finished.
         var hasProgress = false
-        for partition in partitions
-        where partition.ledger.hasBegun && partition.ledger.watermark > partition.storedOffset {
+        for partition in partitions {
+            if let restart = partition.restart {
+                offsets.append((partition.kafka, restart))
+                continue
+            }
+            guard partition.ledger.hasBegun, partition.ledger.watermark > partition.storedOffset else { continue }
             partition.storedOffset = partition.ledger.watermark
             offsets.append((partition.kafka, partition.ledger.watermark))
             hasProgress = hasProgress || partition.ledger.watermark > partition.firstOffset

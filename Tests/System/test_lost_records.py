@@ -4,9 +4,10 @@ import os
 import signal
 
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.events import completed_modules
+from harness.kafka import Backend, partitions
 from harness.metrics import Metrics
 from harness.waiting import until
 
@@ -55,6 +56,55 @@ def test_a_position_below_the_logs_start_is_logged_and_counted(make_world):
     assert Metrics(bridge)("records_lost_total", role="translate") == 4
     said, = losses(bridge)
     assert said["level"] == "error" and said["topic"] == TOPIC and said["count"] == 4 and said["role"] == "translate"
+
+
+def test_what_is_lost_is_told_once(make_world):
+    """Nothing comes behind it, so that no record is finished and no offset stored because of one."""
+    world = make_world("noida")
+    bridge = world.run()
+    account = world.account()
+    account.register(world.receiver.url("/hook"), "module.completed")
+    first = produce(world, account, 3)
+    until(lambda: world.receiver.accepted_ids("/hook") == set(first), 20, "delivered")
+    world.wait_drained("translate", TOPIC)
+    bridge.stop()
+    last = produce(world, account, 5)[-1]
+    _, partition, offset = world.backend.acknowledged[last].rsplit("/", 2)
+    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap, "log_level": 0})
+    for future in admin.delete_records([TopicPartition(TOPIC, int(partition), int(offset) + 1)]).values():
+        future.result(timeout=10)
+    bridge.run()
+    until(lambda: Metrics(bridge)("records_lost_total", role="translate") == 5, 20, "five are lost")
+    bridge.stop()
+    bridge.run()
+    after = produce(world, account, 1)
+    until(lambda: world.receiver.accepted_ids("/hook") == {*first, *after}, 20, "what comes after it")
+    assert Metrics(bridge)("records_lost_total", role="translate") == 0
+
+
+def test_a_topic_that_is_made_again_is_read_from_its_beginning(make_world):
+    """Its new records have offsets that were read before."""
+    world = make_world("noida")
+    bridge = world.run()
+    account = world.account()
+    account.register(world.receiver.url("/hook"), "module.completed")
+    first = produce(world, account, 30)
+    until(lambda: world.receiver.accepted_ids("/hook") == set(first), 20, "delivered")
+    world.wait_drained("translate", TOPIC)
+    count = partitions(world.broker.bootstrap)[TOPIC]
+    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap, "log_level": 0})
+    for future in admin.delete_topics([TOPIC]).values():
+        future.result(timeout=10)
+    for future in admin.create_topics([NewTopic(TOPIC, num_partitions=count)]).values():
+        future.result(timeout=10)
+    world.backend = Backend(world.broker.bootstrap)  # the one before numbers what the old topic had
+    again = produce(world, account, 4)
+    until(lambda: world.receiver.accepted_ids("/hook") == {*first, *again}, 60, "the new topic's records")
+    assert "the log begins anew at a lower offset" in bridge.log
+    bridge.stop()
+    bridge.run()
+    more = produce(world, account, 2)
+    until(lambda: world.receiver.accepted_ids("/hook") == {*first, *again, *more}, 30, "and those after a restart")
 
 
 def test_a_position_that_falls_below_the_logs_start_while_it_runs_is_logged_and_counted(make_world):

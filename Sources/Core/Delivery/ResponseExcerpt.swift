@@ -38,7 +38,7 @@ package struct ResponseExcerpt: Equatable, Sendable {
         var room = Self.maximumHeaderBytes
         for line in head.split(separator: 0x0a).dropFirst() {
             guard let colon = line.firstIndex(of: 0x3a) else { continue }
-            let name = String(decoding: line[..<colon].map(Self.lowered), as: UTF8.self)
+            let name = Self.text(ArraySlice(line[..<colon].map(Self.lowered)))
             let value = Self.trimmed(line[(colon + 1)...])
             guard line.count <= room else { continue }
             if let index = headers.firstIndex(where: { $0.name == name }) {
@@ -80,7 +80,9 @@ package struct ResponseExcerpt: Equatable, Sendable {
             if let marker = markers.first(where: { rest.starts(with: $0) }) {
                 let secret = rest.dropFirst(marker.count).prefix(while: isSecretCharacter)
                 kept.append(contentsOf: marker)
-                kept.append(contentsOf: secret.count < shortestSecret ? Array(secret) : mask)
+                // One that the end cuts off may have been longer.
+                let shortest = secret.endIndex == bytes.endIndex ? mask.count : shortestSecret
+                kept.append(contentsOf: secret.count < shortest ? Array(secret) : mask)
                 position += marker.count + secret.count
             } else {
                 kept.append(bytes[position])
