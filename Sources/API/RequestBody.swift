@@ -73,9 +73,10 @@ struct RequestBody {
         return value.bool
     }
 
+    /// A whole number, however it is written: to JSON and its schemas 60.0 is 60.
     mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
         guard let value = member(name) else { return nil }
-        guard let number = value.int, range.contains(number) else {
+        guard let number = value.int ?? value.double.flatMap({ Int(exactly: $0) }), range.contains(number) else {
             fault("/\(name)", "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
