@@ -302,7 +302,8 @@ enum KeyTable {
                     example: "\"internal-ca.pem\""),
                 key(
                     "timeoutMilliseconds", \.mail.timeoutMilliseconds, .integer(1000...600_000),
-                    "The time one message has."),
+                    "The time one message has until its content is on the way. The server's answer to that has ten minutes more."
+                ),
             ]),
     ]
 
