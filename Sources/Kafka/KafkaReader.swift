@@ -116,18 +116,35 @@ package final class KafkaReader {
 
     /// Whether the cluster has this partition. Blocks for at most `milliseconds`.
     package func exists(_ topic: String, _ partition: Int32, milliseconds: Int) throws(KafkaError) -> Bool {
+        try existence(of: [(topic, partition)], milliseconds: milliseconds)[0] ?? false
+    }
+
+    /// Whether the cluster has these partitions, by one request. Blocks for at most `milliseconds`.
+    /// - Returns: for each place the answer; nil where the cluster does not say.
+    package func existence(
+        of places: [(topic: String, partition: Int32)], milliseconds: Int
+    ) throws(KafkaError) -> [Bool?] {
         var metadata: UnsafePointer<rd_kafka_metadata>?
-        let status = rd_kafka_metadata(handle, 1, nil, &metadata, Int32(milliseconds))
+        let status = rd_kafka_metadata(handle, 1, nil, &metadata, Int32(clamping: milliseconds))
         guard status == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
             throw KafkaError(status, place: "reading the cluster's topics")
         }
         defer { rd_kafka_metadata_destroy(metadata) }
+        let names = Set(places.map(\.topic))
+        var counts: [String: Int32?] = [:]
         for index in 0..<Int(metadata.pointee.topic_cnt) {
             let found = metadata.pointee.topics[index]
-            guard let name = found.topic, String(cString: name) == topic else { continue }
-            return found.err == RD_KAFKA_RESP_ERR_NO_ERROR && (0..<found.partition_cnt).contains(partition)
+            guard let name = found.topic.map({ String(cString: $0) }), names.contains(name) else { continue }
+            switch found.err {
+            case RD_KAFKA_RESP_ERR_NO_ERROR: counts[name] = .some(found.partition_cnt)
+            case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: break
+            default: counts[name] = .some(nil)
+            }
         }
-        return false
+        return places.map { place in
+            guard let count = counts[place.topic] else { return false }
+            return count.map { (0..<$0).contains(place.partition) }
+        }
     }
 
     /// Reads what is there, waiting up to `milliseconds` for the first record.

@@ -22,7 +22,7 @@ package struct MailMessage: Equatable, Sendable {
         id: EmailID, account: AccountID, template: String, to: String, subject: String, text: String, html: String,
         createdAt: Timestamp
     ) throws(MalformedEmail) {
-        guard MailText.isAddress(to) else { throw MalformedEmail(description: "field to is no address") }
+        guard MailAddress.isOne(to) else { throw MalformedEmail(description: "field to is no address") }
         self.id = id
         self.account = account
         self.template = template

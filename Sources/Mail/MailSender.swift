@@ -125,27 +125,29 @@ final class MailSender: Sendable {
     ) -> Result.Ending? {
         let audience = audience(job.message.account, job.written, job.since)
         if sent.contains(job.message.id) || audience == .gone {
-            queue.ended(serverAnswered: false)
+            queue.ended(now: Clock.monotonic(), serverAnswered: false)
             return audience == .gone ? .unwanted : .repeated
         }
         guard audience == .wanted else {
             queue.setAside(now: Clock.monotonic(), byServer: false)
             return nil
         }
+        let begun = Clock.monotonic()
         let outcome = client.send(job.message) { [state] hasBegun in
             state.withLock { $0.isStopping || !hasBegun && job.round < $0.round }
         }
         let now = Clock.monotonic()
         let age = Clock.wallMilliseconds() - job.message.createdAt.milliseconds
-        switch outcome.verdict(ageMilliseconds: age, putOffFor: queue.putOffFor(now: now)) {
+        let (putOffFor, blamedFor) = (queue.putOffFor(now: now), queue.blamedFor(now: now))
+        switch outcome.verdict(ageMilliseconds: age, putOffFor: putOffFor, blamedFor: blamedFor) {
         case .done:
-            queue.ended(serverAnswered: true)
+            queue.ended(now: now, serverAnswered: true)
             return .sent
         case .giveUp(let reason):
-            queue.ended(serverAnswered: true)
+            queue.ended(now: now, serverAnswered: outcome.isServerWorking)
             return .refused(reason: reason)
         case .wait: queue.paused(now: now)
-        case .setAside: queue.setAside(now: now, byServer: true)
+        case .setAside: queue.setAside(now: now, byServer: true, took: now - begun)
         }
         // One that was given up for us says nothing of the server.
         guard state.withLock({ !$0.isStopping && job.round == $0.round }) else { return nil }

@@ -1,19 +1,8 @@
-// The texts of RFC 5322 and 2047: dates, encoded words, line ends, and what an address may be.
+// The texts of RFC 5322 and 2047: dates, encoded words, line ends.
 package import Core
 internal import Crypto
 
 package enum MailText {
-    /// One `@` with something on both sides, at most 320 bytes, and nothing that has a meaning in a header or an SMTP
-    /// command: no space, control, bracket, quote or separator. Quoted local parts are not taken.
-    package static func isAddress(_ text: String) -> Bool {
-        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } && text.utf8.count <= 320
-            && text.unicodeScalars.allSatisfy { scalar in
-                scalar.value > 0x20 && !(0x7F...0xA0).contains(scalar.value) && scalar.value != 0x2028
-                    && scalar.value != 0x2029 && !"<>()[]\\,;:\"".unicodeScalars.contains(scalar)
-            }
-    }
-
     private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
     private static let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

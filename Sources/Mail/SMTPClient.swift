@@ -2,6 +2,7 @@
 // time never holds a connection that died in the meantime.
 internal import CCurl
 internal import Core
+internal import Runtime
 
 package struct SMTPSettings: Sendable {
     /// `smtp://host[:port]` or `smtps://host[:port]`.
@@ -14,7 +15,11 @@ package struct SMTPSettings: Sendable {
     package var requireTLS = true
     /// PEM file of authorities to trust beside the system's.
     package var authoritiesFile: String?
+    /// Until the message is on its way.
     package var timeoutMilliseconds = 30_000
+    /// From then until the server's answer to it: RFC 5321, 4.5.3.2.6. A server that checks what it is given takes its time,
+    /// and one that is left early has taken the message and gets it again.
+    package var answerMilliseconds = 600_000
 
     package init(server: String, from: String) {
         self.server = server
@@ -28,6 +33,32 @@ final class SMTPClient {
     private let handle: OpaquePointerBox
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     private var mustStop: (_ hasBegun: Bool) -> Bool = { _ in false }
+    private var limits = Limits()
+
+    /// How long each part of a try may take. libcurl has one time for the whole, so these are looked at as it goes on.
+    private struct Limits {
+        enum Part { case opening, message, goodbye }
+        var part = Part.opening
+        var since: UInt64 = 0
+        /// Why the try was given up: its time was over.
+        var isOver = false
+
+        /// For the answer to QUIT; the message has been answered to by then.
+        static let goodbyeMilliseconds = 3000
+
+        /// - Returns: whether the part's time is over.
+        mutating func look(_ now: UInt64, isIn part: Part, _ settings: SMTPSettings) -> Bool {
+            if part != self.part { (self.part, since) = (part, now) }
+            let milliseconds =
+                switch part {
+                case .opening: settings.timeoutMilliseconds
+                case .message: settings.answerMilliseconds
+                case .goodbye: Self.goodbyeMilliseconds
+                }
+            isOver = now >= since + UInt64(milliseconds) * 1_000_000
+            return isOver
+        }
+    }
 
     private struct OpaquePointerBox { let curl: UnsafeMutableRawPointer }
 
@@ -47,11 +78,13 @@ final class SMTPClient {
         errorText.deallocate()
     }
 
-    /// One try. Blocks for the configured timeout at most.
+    /// One try. Blocks for the configured timeout, and for the time of the server's answer, at most.
     /// - Parameter mustStop: asked about once a second, with whether the message itself is on its way: before that the
     ///   server cannot have taken it. true gives the try up.
     func send(_ message: MailMessage, mustStop: @escaping (_ hasBegun: Bool) -> Bool) -> MailTry {
         self.mustStop = mustStop
+        limits = Limits()
+        limits.since = Clock.monotonic()
         let curl = handle.curl
         curl_easy_reset(curl)
         errorText[0] = 0
@@ -96,8 +129,12 @@ final class SMTPClient {
         ccurl_set_number(curl, CURLOPT_SSLVERSION, ccurl_tls_1_2())
         // The folder of the system's authorities is trusted beside this file.
         if let file = settings.authoritiesFile { ccurl_set_text(curl, CURLOPT_CAINFO, file) }
-        ccurl_set_number(curl, CURLOPT_TIMEOUT_MS, settings.timeoutMilliseconds)
+        // For the connection and the login. The whole has no time of its own: `Limits` has, and where libcurl waits for an answer
+        // without asking it, this one, in seconds; its own is two minutes.
         ccurl_set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, settings.timeoutMilliseconds)
+        ccurl_set_number(
+            curl, CURLOPT_SERVER_RESPONSE_TIMEOUT,
+            max(settings.answerMilliseconds, settings.timeoutMilliseconds) / 1000 + 10)
         ccurl_set_number(curl, CURLOPT_NOSIGNAL, 1)
         ccurl_set_number(curl, CURLOPT_FORBID_REUSE, 1)
         // A look-up that hangs must not hold up the end of the process.
@@ -106,7 +143,16 @@ final class SMTPClient {
         ccurl_set_progress(curl, onProgress, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    fileprivate func mustStop(uploaded: curl_off_t) -> Bool { mustStop(uploaded > 0) }
+    fileprivate func mustStop(uploaded: curl_off_t) -> Bool {
+        let hasBegun = uploaded > 0 || limits.part != .opening
+        // The code of the answer that came last; what is sent then is what this one asked for.
+        let isAnswered = hasBegun && ccurl_response_code(handle.curl) != Self.goAhead
+        let part: Limits.Part = !hasBegun ? .opening : isAnswered ? .goodbye : .message
+        return limits.look(Clock.monotonic(), isIn: part, settings) || mustStop(hasBegun)
+    }
+
+    /// To DATA.
+    private static let goAhead = 354
 
     /// An answer counts only where libcurl says that it was what ended the try: its code stays behind after other errors.
     private func judge(_ result: CURLcode) -> MailTry {
@@ -123,9 +169,10 @@ final class SMTPClient {
             return .answered(code: code, to: .message)
         }
         // Not the text of this very error: it may carry what the server said, and so an address.
-        var cause = String(cString: curl_easy_strerror(result))
+        let isLate = result == CURLE_ABORTED_BY_CALLBACK && limits.isOver
+        var cause = String(cString: curl_easy_strerror(isLate ? CURLE_OPERATION_TIMEDOUT : result))
         if isAnswer { cause += " (\(code))" }
-        return .failed(cause: cause)
+        return .failed(cause: cause, hadBegun: ccurl_uploaded_bytes(handle.curl) > 0)
     }
 }
 

@@ -12,22 +12,6 @@ internal import Runtime
 internal import Synchronization
 internal import Translate
 
-/// What all jobs of a process share.
-struct ReplayTools: Sendable {
-    let kafka: KafkaConfiguration
-    let topics: Topics
-    let plans: MappingPlans
-    let view: RegistryView
-    let link: ReplayLink
-    let client: any RegistryClient
-    let eventsPerSecond: Int
-    let payloadBytes: Int
-    /// The largest record of `deferred`.
-    let recordBytes: Int
-    let records = Metrics.counter("replay_records_total", "Domain records read by replays.")
-    let deliveries = Metrics.counter("replay_deliveries_total", "Deliveries written by replays.")
-}
-
 final class ReplayJob: Sendable {
     let candidate: ReplayRoster.Candidate
     private let tools: ReplayTools
@@ -119,7 +103,7 @@ final class ReplayJob: Sendable {
             report = reading.report()
             guard isDone else {
                 if !report.parts.isEmpty { send(.progressReplay(webhook.id, report), webhook) }
-                left(reading.unfinished)
+                left(reading.handedOver)
                 return Log.info(
                     "replay is left to be gone on with", .webhook(webhook.id.description), .run(replay.id.description))
             }
@@ -175,7 +159,11 @@ private final class ReplayReading {
     private let translator: Translator
     private var course: ReplayCourse
     private var pace: ReplayPace
-    private var left: Set<String> = []
+    /// Partitions that gave a record from behind their range.
+    private var passed: Set<String> = []
+    /// Partitions that the cluster did not have when it was last asked.
+    private var missed: Set<String> = []
+    private var nextExistenceCheck: UInt64 = 0
     private var headers: [RecordHeader] = []
     private let key: [UInt8]
     private var acknowledged: [UInt64] = []
@@ -184,6 +172,10 @@ private final class ReplayReading {
     private var nextLossCheck: [String: UInt64] = [:]
     /// A log with transactions has a gap behind each of them.
     private static let lossCheckNanoseconds: UInt64 = 200_000_000
+    /// How long nothing may come before the cluster is asked whether it still has what is waited for.
+    private static let existenceCheckNanoseconds: UInt64 = 5_000_000_000
+    /// A broker's answer.
+    private static let questionMilliseconds = 1000
 
     init(
         _ job: ReplayJob, _ tools: ReplayTools, _ webhook: Webhook, _ replay: Replay, _ unfinished: Set<DeliveryID>
@@ -210,10 +202,7 @@ private final class ReplayReading {
     func run() -> Bool {
         var nextReport = Clock.monotonic() + ReplayJob.reportNanoseconds
         while !course.isDone {
-            guard isWanted else {
-                _ = flush()
-                return false
-            }
+            guard isWanted else { return false }
             _ = translator.refresh()
             serve()
             read()
@@ -229,7 +218,7 @@ private final class ReplayReading {
         return true
     }
 
-    var unfinished: Set<DeliveryID> { pace.unfinished }
+    var handedOver: Set<DeliveryID> { pace.handedOver }
 
     /// What may be said to be done: nothing while the broker does not have all of it.
     func report() -> ReplayReport {
@@ -250,6 +239,7 @@ private final class ReplayReading {
     private func serve() {
         wake.clear()
         producer.poll(acknowledged: &acknowledged)
+        for token in acknowledged { pace.acknowledged(token) }
         acknowledged.removeAll(keepingCapacity: true)
         for delivery in tools.link.takeEnded(of: replay.id) { pace.ended(delivery) }
     }
@@ -262,9 +252,15 @@ private final class ReplayReading {
             return wake.wait(milliseconds: next > now ? min(20, Int((next - now) / 1_000_000) + 1) : 20)
         }
         let count = reader.poll(
-            milliseconds: 50, limit: room, while: { pace.mayGoOn(now: Clock.monotonic()) }
+            milliseconds: 50, limit: room, while: { !job.isAskedToStop && pace.mayGoOn(now: Clock.monotonic()) }
         ) { take($0) }
         pace.read(count, now: now)
+        if count > 0 {
+            nextExistenceCheck = now + Self.existenceCheckNanoseconds
+        } else if now >= nextExistenceCheck {
+            nextExistenceCheck = now + Self.existenceCheckNanoseconds
+            leaveWhatIsGone()
+        }
         tools.records.add(count)
     }
 
@@ -272,7 +268,10 @@ private final class ReplayReading {
         let topic = message.topic
         switch course.place(of: topic, message.partition, message.offset) {
         case .behind: return
-        case .beyond: return leave(topic, message.partition)
+        case .beyond:
+            // What it still had to give before this record will not come.
+            guard passed.insert("\(topic)/\(message.partition)").inserted else { return }
+            return reader.leave(topic, message.partition)
         case .wanted: break
         }
         noteLoss(before: message, topic)
@@ -311,56 +310,71 @@ private final class ReplayReading {
         guard now >= nextLossCheck[name] ?? 0 || message.offset - expected > 100 else { return }
         nextLossCheck[name] = now + Self.lossCheckNanoseconds
         let (offset, timestamp) = (message.offset, message.timestamp)
-        _ = noteLoss(topic, message.partition) { logBegin in
-            course.lost(before: timestamp)
-            return min(logBegin, offset)
-        }
+        guard let kept = try? reader.offsets(of: topic, message.partition, milliseconds: Self.questionMilliseconds),
+            course.missing(of: topic, message.partition, logBegin: kept.lowerBound) > 0
+        else { return }
+        course.lost(before: timestamp)
+        warn(topic, message.partition, behind: min(kept.lowerBound, offset))
     }
 
-    /// Holds a partition's log against what was to be read of it.
-    /// - Parameter tell: has the course take the loss in; gets where the log begins, returns behind which record nothing was
-    ///   lost.
-    /// - Returns: false when the broker does not say where the log begins.
-    private func noteLoss(_ topic: String, _ partition: Int32, tell: (Int64) -> Int64) -> Bool {
-        guard let kept = try? reader.offsets(of: topic, partition, milliseconds: 1000) else { return false }
-        guard course.missing(of: topic, partition, logBegin: kept.lowerBound) > 0 else { return true }
-        let behind = tell(kept.lowerBound)
-        let count = course.missing(of: topic, partition, logBegin: behind)
+    private func warn(_ topic: String, _ partition: Int32, behind logBegin: Int64) {
         Log.warning(
             "a topic has dropped records before a replay came to them", .run(replay.id.description), .topic(topic),
-            .partition(partition), .count(count))
-        return true
+            .partition(partition), .count(course.missing(of: topic, partition, logBegin: logBegin)))
     }
 
+    /// Of some partitions nothing more comes. What was still to come is a hole at the end of their range, or gone with all
+    /// before. One question for all of them: a broker that does not answer must not hold the end of the process up.
     private func leaveWhatEnded() {
-        for part in course.open where reader.hasReachedEnd(of: part.topic, part.partition) {
-            leave(part.topic, part.partition)
+        let ended = course.open.filter {
+            passed.contains("\($0.topic)/\($0.partition)") || reader.hasReachedEnd(of: $0.topic, $0.partition)
+        }
+        let places = ended.map { (topic: $0.topic, partition: $0.partition) }
+        // Asked again at the next turn where the broker does not say.
+        guard !ended.isEmpty,
+            let begins = try? reader.offsets(at: .beginning, of: places, milliseconds: Self.questionMilliseconds)
+        else { return }
+        for (part, begin) in zip(ended, begins) {
+            if let begin, course.missing(of: part.topic, part.partition, logBegin: begin) > 0 {
+                course.lostAll()
+                warn(part.topic, part.partition, behind: begin)
+            }
+            leave(part)
         }
     }
 
-    /// Nothing more comes of a partition. What was still to come is a hole at the end of its range, or gone with all before.
-    private func leave(_ topic: String, _ partition: Int32) {
-        let isOpen = course.place(of: topic, partition, course.next(of: topic, partition) ?? .max) == .wanted
-        if isOpen {
-            let isKnown = noteLoss(topic, partition) { logBegin in
-                course.lostAll()
-                return logBegin
+    /// A topic that was deleted gives nothing and has no end. Seen to be gone twice it is: a cluster that changes may leave
+    /// one out once.
+    private func leaveWhatIsGone() {
+        let open = course.open
+        let places = open.map { (topic: $0.topic, partition: $0.partition) }
+        guard let existence = try? reader.existence(of: places, milliseconds: Self.questionMilliseconds) else { return }
+        let before = missed
+        missed = []
+        for (part, exists) in zip(open, existence) where exists == false {
+            let name = "\(part.topic)/\(part.partition)"
+            guard before.contains(name) else {
+                missed.insert(name)
+                continue
             }
-            // Asked again when its end is looked at next.
-            guard isKnown else { return }
+            course.lostAll()
+            warn(part.topic, part.partition, behind: .max)
+            leave(part)
         }
-        course.reachedEnd(of: topic, partition)
-        guard left.insert("\(topic)/\(partition)").inserted else { return }
-        reader.leave(topic, partition)
+    }
+
+    private func leave(_ part: ReplayPart) {
+        course.reachedEnd(of: part.topic, part.partition)
+        reader.leave(part.topic, part.partition)
     }
 
     private func write(_ delivery: borrowing Delivery, _ body: UnsafeRawBufferPointer) {
         guard !replay.isDryRun else { return }
         var late = copy delivery
         late.deferredAt = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let token = pace.wrote(late.id, now: Clock.monotonic())
         producer.produce(
-            deferred, partition: job.candidate.shard, key: key, value: body, headers: late.headers(), token: 1)
-        pace.wrote(late.id, now: Clock.monotonic())
+            deferred, partition: job.candidate.shard, key: key, value: body, headers: late.headers(), token: token)
         tools.deliveries.add()
     }
 

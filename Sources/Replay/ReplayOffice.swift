@@ -8,6 +8,22 @@ internal import Runtime
 internal import Synchronization
 package import Translate
 
+/// What all jobs of a process share.
+struct ReplayTools: Sendable {
+    let kafka: KafkaConfiguration
+    let topics: Topics
+    let plans: MappingPlans
+    let view: RegistryView
+    let link: ReplayLink
+    let client: any RegistryClient
+    let eventsPerSecond: Int
+    let payloadBytes: Int
+    /// The largest record of `deferred`.
+    let recordBytes: Int
+    let records = Metrics.counter("replay_records_total", "Domain records read by replays.")
+    let deliveries = Metrics.counter("replay_deliveries_total", "Deliveries written by replays.")
+}
+
 /// Owns one thread, and one for each replay that runs.
 package final class ReplayOffice: Sendable {
     private let tools: ReplayTools

@@ -169,7 +169,10 @@ import Testing
         ("demo --keep=yes", "--keep takes no value\n"),
         ("listen --port 70000 --secret whsec_x", "--port: '70000' is not a port from 0 to 65535\n"),
         ("listen", "'listen' needs --secret whsec_…\n"),
-        ("accounts create --config c --email x", "--email: 'x' is not an email address\n"),
+        (
+            "accounts create --config c --email x",
+            "--email: 'x' is not an email address: one like ops@example.com, without a name, brackets, quotes or separators\n"
+        ),
         ("accounts delete --config c --account acct_1", "--account: 'acct_1' is not an account's id\n"),
         ("accounts delete --config c", "needs --account"),
         ("accounts rotate-key --config c --account acct_1", "--account: 'acct_1' is not an account's id\n"),
@@ -211,6 +214,28 @@ import Testing
             text?.hasPrefix("webhook-bridge: " + expected) == true || text?.contains(expected) == true,
             "\(text ?? "it was taken")")
         #expect(text?.contains("--help'") == true)
+    }
+
+    /// The role mail would take none of them, and every mail of the account would be a dead letter.
+    @Test(arguments: [
+        "a,b@x", "<a@b>", "\"x\"@y", "a;b@c", "a b@c", "a@b\u{3000}c", "A <a@b>", "a@b@c", "@b", "a@",
+        String(repeating: "a", count: 320) + "@b",
+    ])
+    func `an account has an address that mails go to`(address: String) {
+        let line = ["accounts", "create", "--config", "c", "--email", address]
+        guard case .failure(let error) = CommandLineParser.parse(line) else {
+            return #expect(Bool(false), "it was taken")
+        }
+        #expect(error.description.contains("is not an email address"))
+    }
+
+    @Test(arguments: ["ops@example.com", "first.last+tag@sub.example.co", "ö@exämple.com", "o'neil@x.y"])
+    func `a plain address is taken`(address: String) throws {
+        let line = ["accounts", "create", "--config", "c", "--email", address]
+        guard case .accountsCreate(let options) = try CommandLineParser.parse(line).get().command else {
+            return #expect(Bool(false), "another command")
+        }
+        #expect(options.email == address)
     }
 
     @Test func `a secret on the command line is not repeated`() {

@@ -269,7 +269,7 @@ private func part(
         while now < second {
             if pace.room(now: now) > 0 {
                 let delivery = DeliveryID(high: 1, low: UInt32(count))
-                pace.wrote(delivery, now: now)
+                _ = pace.wrote(delivery, now: now)
                 if endAtOnce { pace.ended(delivery) }
                 count += 1
             } else {
@@ -289,10 +289,10 @@ private func part(
     @Test func noMoreThanTheWindowIsOnItsWay() {
         var pace = ReplayPace(eventsPerSecond: 0, isDryRun: false, now: 0)
         #expect(written(4000, endAtOnce: false) == ReplayPace.window)
-        for number in 0..<500 { pace.wrote(DeliveryID(high: 1, low: UInt32(number)), now: 0) }
+        for number in 0..<500 { _ = pace.wrote(DeliveryID(high: 1, low: UInt32(number)), now: 0) }
         #expect(pace.room(now: 10 * second) == 0 && !pace.mayGoOn(now: 10 * second))
         // Written again after a move: it counts once, and its end counts once.
-        pace.wrote(DeliveryID(high: 1, low: 0), now: 0)
+        _ = pace.wrote(DeliveryID(high: 1, low: 0), now: 0)
         #expect(pace.unfinishedCount == 500)
         pace.ended(DeliveryID(high: 1, low: 0))
         pace.ended(DeliveryID(high: 1, low: 0))
@@ -304,7 +304,27 @@ private func part(
         var pace = ReplayPace(eventsPerSecond: 0, isDryRun: false, unfinished: Set(earlier), now: 0)
         #expect(pace.room(now: 10 * second) == 0)
         pace.ended(earlier[7])
-        #expect(pace.room(now: 10 * second) == 1 && pace.unfinished == Set(earlier).subtracting([earlier[7]]))
+        #expect(pace.room(now: 10 * second) == 1 && pace.handedOver == Set(earlier).subtracting([earlier[7]]))
+    }
+
+    /// What the broker never got has no end that would be told: who goes on with the replay would wait for it for ever.
+    @Test func onlyWhatTheBrokerHasIsHandedOver() {
+        let ids = (0..<300).map { DeliveryID(high: 1, low: UInt32($0)) }
+        var pace = ReplayPace(eventsPerSecond: 0, isDryRun: false, unfinished: [ids[0]], now: 0)
+        let tokens = ids.dropFirst().map { pace.wrote($0, now: 0) }
+        #expect(Set(tokens).count == 299 && !tokens.contains(0) && pace.unfinishedCount == 300)
+        #expect(pace.handedOver == [ids[0]])
+        pace.acknowledged(tokens[1])
+        pace.acknowledged(tokens[2])
+        pace.ended(ids[3])
+        #expect(pace.handedOver == [ids[0], ids[2]] && pace.unfinishedCount == 299)
+        var roster = ReplayRoster()
+        roster.owns([1], now: 0)
+        let candidate = ReplayRoster.Candidate(
+            webhook: WebhookID(high: 1, low: 1), account: AccountID(high: 1, low: 1), replay: replayID, shard: 1,
+            createdAt: start)
+        roster.wasReleased(replayID, unfinished: pace.handedOver, now: 0)
+        #expect(roster.next([candidate], running: [], now: 10_000_000_000).begin == [candidate])
     }
 
     @Test func aPreviewWaitsForNoWebhookButLeavesTheBrokerToOthers() {

@@ -99,7 +99,7 @@ import Testing
 
     @Test func whatTheServerSaysDecides() {
         func verdict(_ outcome: MailTry, age: Int64 = 0, putOffFor: UInt64 = 0) -> MailTry.Verdict {
-            outcome.verdict(ageMilliseconds: age, putOffFor: putOffFor)
+            outcome.verdict(ageMilliseconds: age, putOffFor: putOffFor, blamedFor: 0)
         }
         #expect(verdict(.taken) == .done)
         #expect(
@@ -126,18 +126,41 @@ import Testing
             verdict(.answered(code: 552, to: .sender))
                 == .giveUp(reason: "the mail server refused the sender for good (552)"), "the size is the message's")
         #expect(
-            verdict(.failed(cause: "no route"), age: 30 * Self.day, putOffFor: 3 * Self.quarter) == .wait,
+            verdict(.failed(cause: "no route", hadBegun: false), age: 30 * Self.day, putOffFor: 3 * Self.quarter)
+                == .wait,
             "a server that is away loses nothing")
+    }
+
+    /// A connection that breaks with the message on its way, or an answer to it that does not come, is about this mail; so is
+    /// what others do not meet. Neither is tried for ever.
+    @Test func aFailureThatIsTheMailsOwnHasAnEnd() {
+        let begun = MailTry.failed(cause: "late", hadBegun: true)
+        #expect(begun.verdict(ageMilliseconds: 0, putOffFor: 0, blamedFor: 0) == .setAside)
+        #expect(begun.verdict(ageMilliseconds: Self.day, putOffFor: Self.quarter - 1, blamedFor: 0) == .setAside)
+        #expect(begun.verdict(ageMilliseconds: Self.day - 1, putOffFor: Self.quarter, blamedFor: 0) == .setAside)
+        guard case .giveUp = begun.verdict(ageMilliseconds: Self.day, putOffFor: Self.quarter, blamedFor: 0) else {
+            return #expect(Bool(false), "a day has an end")
+        }
+        let before = MailTry.failed(cause: "reset", hadBegun: false)
+        #expect(before.verdict(ageMilliseconds: Self.day, putOffFor: 0, blamedFor: Self.quarter - 1) == .wait)
+        #expect(before.verdict(ageMilliseconds: Self.day - 1, putOffFor: 0, blamedFor: Self.quarter) == .wait)
+        guard case .giveUp = before.verdict(ageMilliseconds: Self.day, putOffFor: 0, blamedFor: Self.quarter) else {
+            return #expect(Bool(false), "a day has an end")
+        }
+        #expect(begun.isServerWorking && !before.isServerWorking)
     }
 
     /// By the mail's own age, which a restart does not change; but not at the first try after a long absence.
     @Test func aMailIsPutOffForADayAndAtLeastForAQuarterOfAnHour() {
         for part in [MailTry.Part.recipient, .message] {
             let outcome = MailTry.answered(code: 450, to: part)
-            #expect(outcome.verdict(ageMilliseconds: Self.day - 1, putOffFor: 100 * Self.quarter) == .setAside)
-            #expect(outcome.verdict(ageMilliseconds: 9 * Self.day, putOffFor: Self.quarter - 1) == .setAside)
+            func verdict(_ age: Int64, _ putOffFor: UInt64) -> MailTry.Verdict {
+                outcome.verdict(ageMilliseconds: age, putOffFor: putOffFor, blamedFor: 0)
+            }
+            #expect(verdict(Self.day - 1, 100 * Self.quarter) == .setAside)
+            #expect(verdict(9 * Self.day, Self.quarter - 1) == .setAside)
             #expect(
-                outcome.verdict(ageMilliseconds: Self.day, putOffFor: Self.quarter)
+                verdict(Self.day, Self.quarter)
                     == .giveUp(reason: "the mail server has put the \(part.rawValue) off for a day (450)"))
         }
     }
@@ -183,7 +206,7 @@ import Testing
         queue.setAside(now: now, byServer: true)
         for job in 2...3 {
             #expect(tried(&queue, at: now) == job)
-            queue.ended(serverAnswered: true)
+            queue.ended(now: now, serverAnswered: true)
         }
         #expect(wait(&queue, at: now) == 2 * Self.second && queue.count == 1 && queue.asideCount == 1)
         // Its waits are its own: a second, then two, whatever others meet.
@@ -192,10 +215,10 @@ import Testing
         queue.setAside(now: now, byServer: true)
         queue.add(4)
         #expect(tried(&queue, at: now) == 4 && queue.putOffFor(now: now) == 0)
-        queue.ended(serverAnswered: true)
+        queue.ended(now: now, serverAnswered: true)
         #expect(wait(&queue, at: now) == 4 * Self.second)
         #expect(tried(&queue, at: 4 * Self.second) == 1)
-        queue.ended(serverAnswered: true)
+        queue.ended(now: now, serverAnswered: true)
         guard case .nothing = queue.next(now: now) else { return #expect(Bool(false), "it is empty") }
     }
 
@@ -210,11 +233,92 @@ import Testing
             #expect(wait(&queue, at: now * Self.second) == until * Self.second)
         }
         // One answer, and it works again.
+        queue.add(3)
         #expect(tried(&queue, at: 7 * Self.second) != nil)
-        queue.ended(serverAnswered: true)
+        queue.ended(now: 7 * Self.second, serverAnswered: true)
         #expect(tried(&queue, at: 7 * Self.second) != nil)
         queue.paused(now: 7 * Self.second)
         #expect(wait(&queue, at: 7 * Self.second) == 8 * Self.second)
+    }
+
+    /// What came of the tries of a while, when each mail in `broken` makes the server fail and others are taken.
+    private func tries(_ queue: inout MailQueue<Int>, broken: Set<Int>, until end: UInt64) -> [(job: Int, at: UInt64)] {
+        var list: [(Int, UInt64)] = []
+        var now: UInt64 = 1
+        while now < end {
+            switch queue.next(now: now) {
+            case .try(let job):
+                list.append((job, now))
+                if broken.contains(job) {
+                    queue.paused(now: now)
+                } else {
+                    queue.ended(now: now, serverAnswered: true)
+                }
+            case .wait(let until): now = until
+            case .nothing: return list
+            }
+        }
+        return list
+    }
+
+    /// It looks like a server that is away until another mail is taken; then it stands aside, with waits of its own.
+    @Test func oneThatMakesTheServerFailHoldsNobodyUp() {
+        var queue = MailQueue<Int>()
+        for job in 1...5 { queue.add(job) }
+        let list = tries(&queue, broken: [1], until: 3600 * Self.second)
+        #expect(list.prefix(7).map(\.job) == [1, 1, 1, 2, 3, 4, 5])
+        #expect(queue.count == 1 && queue.asideCount == 1)
+        #expect(list.count < 40, "\(list.count) tries in an hour")
+        // Later ones do not wait for three failures again.
+        queue.add(6)
+        let now = list.last!.at + 400 * Self.second
+        #expect(tried(&queue, at: now) != nil)
+        #expect(queue.blamedFor(now: now) == 0 || queue.blamedFor(now: now) > 1000 * Self.second)
+        queue.paused(now: now)
+        #expect(tried(&queue, at: now + Self.second * 300) == 6)
+    }
+
+    @Test func severalThatMakeTheServerFailHoldNobodyUp() {
+        var queue = MailQueue<Int>()
+        for job in 1...6 { queue.add(job) }
+        let list = tries(&queue, broken: [1, 2, 4], until: 3600 * Self.second)
+        #expect(list.prefix(7).map(\.job) == [1, 1, 1, 2, 2, 2, 3])
+        #expect(Set(list.map(\.job)) == Set(1...6) && queue.count == 3)
+    }
+
+    @Test func aServerThatWasAwayIsNoMailsFault() {
+        var queue = MailQueue<Int>()
+        for job in 1...3 { queue.add(job) }
+        var now: UInt64 = 1
+        for _ in 0..<40 {
+            while case .wait(let until) = queue.next(now: now) { now = until }
+            #expect(queue.blamedFor(now: now) == 0)
+            queue.paused(now: now)
+        }
+        // It is back.
+        let list = tries(&queue, broken: [], until: now + 1000 * Self.second)
+        #expect(Set(list.map(\.job)) == [1, 2, 3] && list.count == 3 && queue.count == 0)
+    }
+
+    /// An answer about it, whichever, takes the blame away.
+    @Test func anAnswerTakesTheBlameAway() {
+        var queue = MailQueue<Int>()
+        for job in 1...2 { queue.add(job) }
+        _ = tries(&queue, broken: [1], until: 100 * Self.second)
+        var now = 1000 * Self.second
+        #expect(tried(&queue, at: now) == 1 && queue.blamedFor(now: now) > 900 * Self.second)
+        queue.setAside(now: now, byServer: true)
+        now += 1000 * Self.second
+        #expect(tried(&queue, at: now) == 1 && queue.blamedFor(now: now) == 0)
+        #expect(queue.putOffFor(now: now) == 1000 * Self.second)
+    }
+
+    @Test func oneThatTakesLongLeavesMostOfTheTimeToOthers() {
+        var queue = MailQueue<Int>()
+        queue.add(1)
+        #expect(tried(&queue, at: 0) == 1)
+        queue.setAside(now: 600 * Self.second, byServer: true, took: 600 * Self.second)
+        #expect(wait(&queue, at: 600 * Self.second) == 3000 * Self.second)
     }
 
     @Test func bothKindsTakeTurns() {
@@ -228,7 +332,7 @@ import Testing
         var order: [Int] = []
         while let job = tried(&queue, at: Self.second) {
             order.append(job)
-            queue.ended(serverAnswered: true)
+            queue.ended(now: Self.second, serverAnswered: true)
         }
         #expect(
             Set(order) == Set(1...6) && order.filter { $0 > 3 } == [4, 5, 6] && order.filter { $0 <= 3 } == [1, 2, 3])
@@ -250,7 +354,7 @@ import Testing
         // One of them is through, and the next has room.
         var now = Self.second
         while let job = tried(&queue, at: now), job != 0 { queue.setAside(now: now, byServer: true) }
-        queue.ended(serverAnswered: true)
+        queue.ended(now: now, serverAnswered: true)
         while let job = tried(&queue, at: now), job != most { queue.setAside(now: now, byServer: true) }
         queue.setAside(now: now, byServer: true)
         #expect(queue.asideCount == most)

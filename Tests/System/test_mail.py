@@ -369,6 +369,71 @@ def test_a_server_that_hangs_holds_up_neither_the_group_nor_the_end(letters):
             assert time.monotonic() - begun < 8, "it does not wait for a server that has taken nothing"
 
 
+@pytest.mark.parametrize("step, tries", [("recipient", 3), ("message", 1)])
+def test_a_mail_at_which_the_server_breaks_off_holds_nobody_up(letters, step, tries):
+    server = MailServer()
+    server.script(step, "poison@example.com", *["drop"] * 1000)
+    name = f"breaks-{step}"
+    bridge = mailer(letters, name, settings(server))
+    try:
+        put(letters, record("poison@example.com"), f"{name}.emails")
+        for number in range(3):
+            put(letters, record(f"behind{number}@example.com"), f"{name}.emails")
+        for number in range(3):
+            arrived(server, f"behind{number}@example.com", 40)
+        recipients = [address for kind, address in server.asked if kind == step]
+        first_other = next(place for place, address in enumerate(recipients) if address != "poison@example.com")
+        assert first_other == tries, recipients
+        # And it is taken as soon as the server does.
+        server.script(step, "poison@example.com")
+        arrived(server, "poison@example.com", 60)
+        assert Metrics(bridge)("mails_total", result="refused") == 0
+        bridge.stop()
+    finally:
+        server.close()
+
+
+def test_the_answer_to_a_message_has_a_time_of_its_own(letters):
+    """One that is left early would have been taken, and come again and again."""
+    server = MailServer()
+    server.script("message", "checked@example.com", 4)
+    bridge = mailer(letters, "checked", settings(server, timeoutMilliseconds=1000))
+    try:
+        put(letters, record("checked@example.com"), "checked.emails")
+        arrived(server, "checked@example.com")
+        until(lambda: Metrics(bridge)("mails_total", result="sent") == 1, 20, lambda: f"it is known\n{bridge.log}")
+        assert len([asked for asked in server.asked if asked[0] == "message"]) == 1
+        # Before the message there is no such patience.
+        server.script("recipient", "slow@example.com", 8)
+        put(letters, record("slow@example.com"), "checked.emails")
+        until(lambda: Metrics(bridge)("mails_total", result="retried") == 1, 7, lambda: f"a try given up\n{bridge.log}")
+        arrived(server, "slow@example.com", 30)
+        # The end does not wait for it.
+        server.script("message", "last@example.com", 600)
+        put(letters, record("last@example.com"), "checked.emails")
+        until(lambda: ("message", "last@example.com") in server.asked, 20, "the last on its way")
+        begun = time.monotonic()
+        bridge.stop()
+        assert time.monotonic() - begun < 14, "more than the time a stop has"
+    finally:
+        server.close()
+
+
+def test_a_server_that_does_not_say_goodbye_holds_up_neither_mails_nor_the_end(letters):
+    server = MailServer()
+    server.quit_seconds = 600
+    bridge = mailer(letters, "goodbye", settings(server))
+    try:
+        for number in range(2):
+            put(letters, record(f"{number}@example.com"), "goodbye.emails")
+        arrived(server, "1@example.com", 20)
+        until(lambda: Metrics(bridge)("mails_total", result="sent") == 2, 20, lambda: f"both known\n{bridge.log}")
+        assert len(server.mails) == 2 and Metrics(bridge)("mails_total", result="retried") == 0
+        bridge.stop()
+    finally:
+        server.close()
+
+
 def test_the_role_without_a_server_is_a_fault(letters):
     result = letters.bridge("none").command("run", arguments=["--roles", "mail"])
     assert result.returncode == 2 and "mail.smtp" in result.stderr

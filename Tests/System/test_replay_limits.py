@@ -2,7 +2,10 @@
 import json
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from harness.events import domain_record
+from harness.kafka import partitions
 from harness.metrics import Metrics
 from harness.waiting import until
 from test_replay import arrived, ask, missed, produce, shown, switch, trim, wait_ended, stamp
@@ -91,3 +94,35 @@ def test_roles_in_processes_of_their_own_replay_all_the_same(make_world):
     assert replay["counts"]["records"] >= 30
     assert wait_ended(world, account, webhook, replay)["counts"]["events"] == 30
     until(arrived(world, "/apart", events), 20, "all of it")
+
+
+@pytest.mark.timeout(120)
+def test_a_topic_that_was_deleted_before_a_replay_came_to_it_ends_nothing_but_its_part(make_world):
+    """A deleted topic gives neither records nor an end; what lies elsewhere is replayed, and what is missing is said."""
+    world = make_world("noida")
+    bridge = world.run()
+    account = world.account()
+    webhook = account.register(world.receiver.url("/hook"), "module.completed", "reward.issued")
+    switch(account, webhook, False)
+    since = stamp()
+    produce(world, account, 30)
+    world.backend.put("learnault.rewards", domain_record("reward.issued", account.id))
+    for topic in (TOPIC, "learnault.rewards"):
+        world.wait_drained("translate", topic)
+    bridge.stop()
+    # Nobody is there yet who would run it.
+    bridge.start("--roles", "registry,api").wait_ready()
+    switch(account, webhook, True)
+    replay = ask(account, webhook, since=since)
+    assert replay["counts"]["records"] >= 31
+    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap, "log_level": 0})
+    admin.delete_topics([TOPIC])[TOPIC].result(timeout=10)
+    until(lambda: TOPIC not in partitions(world.broker.bootstrap), 10, "the topic gone")
+    bridge.stop()
+    bridge.start("--roles", "registry,api,deliver").wait_ready()
+    done = wait_ended(world, account, webhook, replay)
+    assert done["status"] == "finished" and done["counts"]["events"] == 1
+    assert done["from"] == done["until"], "nothing is known to be complete"
+    said = [entry for entry in map(json.loads, bridge.log.splitlines())
+            if entry["message"] == "a topic has dropped records before a replay came to them"]
+    assert sum(entry["count"] for entry in said) == 30 and {entry["topic"] for entry in said} == {TOPIC}

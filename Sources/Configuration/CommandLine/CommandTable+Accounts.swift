@@ -20,10 +20,9 @@ extension CommandTable {
         ]
     ) { options throws(UsageError) in
         let email = options.value("--email") ?? ""
-        guard email.split(separator: "@", omittingEmptySubsequences: false).count == 2, !email.hasPrefix("@"),
-            !email.hasSuffix("@"),
-            !email.contains(where: \.isWhitespace)
-        else { throw options.error("--email: '\(email)' is not an email address") }
+        guard MailAddress.isOne(email) else {
+            throw options.error("--email: '\(email)' is not an email address: \(MailAddress.expectation)")
+        }
         return .accountsCreate(
             AccountOptions(configuration: options.configuration, email: email, name: options.value("--name")))
     }

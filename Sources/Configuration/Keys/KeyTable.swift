@@ -302,7 +302,8 @@ enum KeyTable {
                     example: "\"internal-ca.pem\""),
                 key(
                     "timeoutMilliseconds", \.mail.timeoutMilliseconds, .integer(1000...600_000),
-                    "The time one message has."),
+                    "The time one message has until its content is on the way. The server's answer to that has ten minutes more."
+                ),
             ]),
     ]
 
@@ -332,11 +333,7 @@ enum KeyTable {
         return nil
     }
 
-    @Sendable private static func mailAddress(_ text: String) -> String? {
-        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "<" && $0 != ">" }
-        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } && isPlain ? text : nil
-    }
+    @Sendable private static func mailAddress(_ text: String) -> String? { MailAddress.isOne(text) ? text : nil }
 }
 
 @Sendable private func isNameCharacter(_ character: Character) -> Bool {

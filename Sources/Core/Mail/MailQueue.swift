@@ -1,9 +1,14 @@
 // The order of mails that wait for their server: as they came, but for those that the server puts off for what they are. Such
-// a one stands aside with waits of its own, and the others go on. Without clock and I/O: the sender's thread does what it says.
+// a one stands aside with waits of its own, and the others go on. A server that fails holds all of them up; whether it is the
+// server or the mail is found out with another mail. Without clock and I/O: the sender's thread does what it says.
 
 package struct MailQueue<Job: Sendable>: Sendable {
     /// That stand aside at most. While as many do, one more that is put off keeps its place before the others.
     package static var mostAside: Int { 192 }
+    /// Failures of one mail after which another one is tried, to tell the mail from the server.
+    private static var failuresOfOne: Int { 3 }
+    /// A mail that took long to fail waits for so many times that long at least: the others get most of the time.
+    private static var restsATry: UInt64 { 4 }
 
     package enum Step: Sendable {
         case `try`(Job)
@@ -18,10 +23,21 @@ package struct MailQueue<Job: Sendable>: Sendable {
         var nextTry: UInt64 = 0
         /// When the server first put it off; 0 while it has not.
         var putOffSince: UInt64 = 0
+        /// Tries since the server last answered to it.
+        var failures = 0
+        /// It failed, and no mail was answered since.
+        var isDoubtful = false
+        /// Since when its failures are known to be its own; 0 while they are not.
+        var blamedSince: UInt64 = 0
 
-        mutating func postpone(_ now: UInt64, byServer: Bool) {
-            nextTry = now + backoff.wait()
-            if byServer, putOffSince == 0 { putOffSince = now }
+        /// Whole rounds of failures: who has fewest is tried first.
+        var rounds: Int { failures / MailQueue.failuresOfOne }
+
+        mutating func postpone(_ now: UInt64, byServer: Bool, took: UInt64 = 0) {
+            nextTry = now + max(backoff.wait(), took * MailQueue.restsATry)
+            guard byServer else { return }
+            if putOffSince == 0 { putOffSince = now }
+            (failures, isDoubtful, blamedSince) = (0, false, 0)
         }
     }
 
@@ -32,6 +48,8 @@ package struct MailQueue<Job: Sendable>: Sendable {
     private var pausedUntil: UInt64 = 0
     /// What the last step said to try, and where it stands: in ``aside`` at an index, or first in ``waiting``.
     private var tried: (isAside: Bool, index: Int)?
+    /// The last try failed: the next ones find out whose fault it is.
+    private var isFailing = false
     /// Those that wait for the first time and those that stand aside take turns, so that neither starves.
     private var asideIsNext = false
 
@@ -48,6 +66,10 @@ package struct MailQueue<Job: Sendable>: Sendable {
         tried = nil
         guard count > 0 else { return .nothing }
         guard now >= pausedUntil else { return .wait(until: pausedUntil) }
+        if isFailing, let place = leastFailed(now) {
+            tried = place
+            return .try(place.isAside ? aside[place.index].job : waiting[place.index].job)
+        }
         let due = aside.indices.filter { aside[$0].nextTry <= now }.min { aside[$0].nextTry < aside[$1].nextTry }
         let isFirstReady = waiting.first.map { $0.nextTry <= now } ?? false
         if let due, asideIsNext || !isFirstReady {
@@ -63,39 +85,64 @@ package struct MailQueue<Job: Sendable>: Sendable {
         return .wait(until: min(waiting.first?.nextTry ?? .max, aside.lazy.map(\.nextTry).min() ?? .max))
     }
 
-    /// How long ago the server first put the tried one off, nanoseconds.
-    package func putOffFor(now: UInt64) -> UInt64 {
-        guard let tried else { return 0 }
-        let since = tried.isAside ? aside[tried.index].putOffSince : waiting[tried.index].putOffSince
-        return since == 0 ? 0 : now - since
+    /// Who is tried while the server fails: one mail a few times, then the next one. nil while none is ready.
+    private func leastFailed(_ now: UInt64) -> (isAside: Bool, index: Int)? {
+        func rank(_ entry: Entry) -> (Int, Int) { (entry.rounds, entry.failures % Self.failuresOfOne == 0 ? 1 : 0) }
+        let first = waiting.indices.filter { waiting[$0].nextTry <= now }.min { rank(waiting[$0]) < rank(waiting[$1]) }
+        let due = aside.indices.filter { aside[$0].nextTry <= now }.min { rank(aside[$0]) < rank(aside[$1]) }
+        guard let first else { return due.map { (true, $0) } }
+        guard let due, rank(aside[due]) < rank(waiting[first]) else { return (false, first) }
+        return (true, due)
     }
 
-    /// The tried one has come to its end; by the server's word where it was asked.
-    package mutating func ended(serverAnswered: Bool) {
+    private var triedEntry: Entry? { tried.map { $0.isAside ? aside[$0.index] : waiting[$0.index] } }
+
+    /// How long ago the server first put the tried one off, nanoseconds.
+    package func putOffFor(now: UInt64) -> UInt64 { Self.span(triedEntry?.putOffSince, now) }
+
+    /// For how long the tried one's failures are known to be its own, nanoseconds.
+    package func blamedFor(now: UInt64) -> UInt64 { Self.span(triedEntry?.blamedSince, now) }
+
+    private static func span(_ since: UInt64?, _ now: UInt64) -> UInt64 {
+        guard let since, since > 0 else { return 0 }
+        return now - since
+    }
+
+    /// The tried one has come to its end.
+    /// - Parameter serverAnswered: whether by the server's word.
+    package mutating func ended(now: UInt64, serverAnswered: Bool) {
         guard let tried else { return }
         _ = take(tried)
-        if serverAnswered { answered() }
+        if serverAnswered { answered(now) }
     }
 
-    /// The tried one is to be tried again, and so would all others be: everybody waits.
+    /// The tried one is to be tried again, and so would all others be, as it seems: everybody waits.
     package mutating func paused(now: UInt64) {
-        guard tried != nil else { return }
-        tried = nil
+        guard let tried else { return }
+        self.tried = nil
+        change(tried) { entry in
+            entry.failures += 1
+            entry.isDoubtful = true
+        }
+        isFailing = true
         pausedUntil = now + backoff.wait()
     }
 
     /// The tried one is put off for what it is.
-    /// - Parameter byServer: whether the server said so, and so works.
-    package mutating func setAside(now: UInt64, byServer: Bool) {
+    /// - Parameters:
+    ///   - byServer: whether the server answered, and so works.
+    ///   - took: how long the try took, nanoseconds.
+    package mutating func setAside(now: UInt64, byServer: Bool, took: UInt64 = 0) {
         guard let tried else { return }
-        if byServer { answered() }
         if !tried.isAside, aside.count >= Self.mostAside {
             self.tried = nil
-            return waiting[0].postpone(now, byServer: byServer)
+            waiting[tried.index].postpone(now, byServer: byServer, took: took)
+        } else {
+            var entry = take(tried)
+            entry.postpone(now, byServer: byServer, took: took)
+            aside.append(entry)
         }
-        var entry = take(tried)
-        entry.postpone(now, byServer: byServer)
-        aside.append(entry)
+        if byServer { answered(now) }
     }
 
     /// Takes out what is not to be tried any more.
@@ -105,13 +152,42 @@ package struct MailQueue<Job: Sendable>: Sendable {
         guard !over.isEmpty else { return [] }
         waiting.removeAll { isOver($0.job) }
         aside.removeAll { isOver($0.job) }
-        answered()
+        goOn()
         return over.map(\.job)
     }
 
-    private mutating func answered() {
+    /// The server works: what has failed over and over since it last answered is to blame for that itself, and stands aside.
+    private mutating func answered(_ now: UInt64) {
+        goOn()
+        for index in aside.indices where aside[index].isDoubtful { Self.judge(&aside[index], now) }
+        var index = 0
+        while index < waiting.count {
+            if waiting[index].isDoubtful, Self.judge(&waiting[index], now), aside.count < Self.mostAside {
+                aside.append(waiting.remove(at: index))
+            } else {
+                index += 1
+            }
+        }
+    }
+
+    /// - Returns: whether the mail is to blame.
+    @discardableResult
+    private static func judge(_ entry: inout Entry, _ now: UInt64) -> Bool {
+        entry.isDoubtful = false
+        guard entry.rounds > 0 else { return false }
+        entry.postpone(now, byServer: false)
+        if entry.blamedSince == 0 { entry.blamedSince = now }
+        return true
+    }
+
+    private mutating func goOn() {
         backoff.reset()
         pausedUntil = 0
+        isFailing = false
+    }
+
+    private mutating func change(_ place: (isAside: Bool, index: Int), _ body: (inout Entry) -> Void) {
+        if place.isAside { body(&aside[place.index]) } else { body(&waiting[place.index]) }
     }
 
     private mutating func take(_ place: (isAside: Bool, index: Int)) -> Entry {

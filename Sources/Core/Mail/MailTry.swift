@@ -8,15 +8,17 @@ package enum MailTry: Equatable, Sendable {
     case taken
     /// The server answered with something else than a success.
     case answered(code: Int, to: Part)
-    /// The server or the way to it does not work: nothing was said about this message.
+    /// The connection broke, or no answer came in time.
     /// - cause: for the log; names nobody.
-    case failed(cause: String)
+    /// - hadBegun: whether the server had taken the recipient and the message was on its way. Else the server or the way to it
+    ///   does not work, as far as this try can tell.
+    case failed(cause: String, hadBegun: Bool)
 
     package enum Verdict: Equatable, Sendable {
         case done
         /// This message will never be taken.
         case giveUp(reason: String)
-        /// Every mail would meet the same: it is tried again, and all others wait with it.
+        /// Every mail would meet the same, as it seems: it is tried again, and all others wait with it.
         case wait
         /// Only this mail is put off: it is tried again, and the others go on.
         case setAside
@@ -37,10 +39,25 @@ package enum MailTry: Equatable, Sendable {
     /// - Parameters:
     ///   - ageMilliseconds: since the message was made (`createdAt`), by the wall clock.
     ///   - putOffFor: nanoseconds since the server first put this message off in this process; 0 before that.
-    package func verdict(ageMilliseconds: Int64, putOffFor: UInt64) -> Verdict {
+    ///   - blamedFor: nanoseconds since failures before the message are known to be this mail's own, because others were
+    ///     answered in between; 0 while they are not.
+    package func verdict(ageMilliseconds: Int64, putOffFor: UInt64, blamedFor: UInt64) -> Verdict {
+        func isOver(_ waited: UInt64) -> Bool {
+            ageMilliseconds >= Self.longestDeferralMilliseconds && waited >= Self.shortestDeferralNanoseconds
+        }
         switch self {
         case .taken: return .done
-        case .failed: return .wait
+        case .failed(let cause, hadBegun: true):
+            if isOver(putOffFor) {
+                return .giveUp(reason: "the mail server has not said for a day that it took the message (\(cause))")
+            }
+            return .setAside
+        case .failed(let cause, hadBegun: false):
+            if isOver(blamedFor) {
+                return .giveUp(
+                    reason: "the mail server has failed at this mail for a day, and not at others (\(cause))")
+            }
+            return .wait
         case .answered(let code, _) where Self.aboutTheSession.contains(code): return .wait
         // Our own address, which the configuration says: every mail has it.
         case .answered(let code, .sender) where code != Self.tooLarge: return .wait
@@ -48,11 +65,17 @@ package enum MailTry: Equatable, Sendable {
             if (500..<600).contains(code) {
                 return .giveUp(reason: "the mail server refused the \(part.rawValue) for good (\(code))")
             }
-            if ageMilliseconds >= Self.longestDeferralMilliseconds, putOffFor >= Self.shortestDeferralNanoseconds {
+            if isOver(putOffFor) {
                 return .giveUp(reason: "the mail server has put the \(part.rawValue) off for a day (\(code))")
             }
             return .setAside
         }
+    }
+
+    /// Whether the server got as far as this very mail.
+    package var isServerWorking: Bool {
+        if case .failed(_, hadBegun: false) = self { return false }
+        return true
     }
 
     /// For the log.
@@ -60,7 +83,7 @@ package enum MailTry: Equatable, Sendable {
         switch self {
         case .taken: "taken"
         case .answered(let code, let part): "the mail server answered \(code) to the \(part.rawValue)"
-        case .failed(let cause): cause
+        case .failed(let cause, _): cause
         }
     }
 }

@@ -12,7 +12,10 @@ package struct ReplayPace: Sendable {
     /// Records that are looked at in one go.
     package static let recordsAtOnce = 200
 
-    package private(set) var unfinished: Set<DeliveryID>
+    private var unfinished: Set<DeliveryID>
+    /// Those that the broker has not acknowledged, by their token.
+    private var unacknowledged: [UInt64: DeliveryID] = [:]
+    private var lastToken: UInt64 = 0
     private var bucket: TokenBucket
     private let isDryRun: Bool
     private var readAgainAt: UInt64 = 0
@@ -52,10 +55,21 @@ package struct ReplayPace: Sendable {
         readAgainAt = now + UInt64(count) * (1_000_000_000 / UInt64(Self.recordsPerSecond))
     }
 
-    package mutating func wrote(_ delivery: DeliveryID, now: UInt64) {
+    /// - Returns: what names it to ``acknowledged(_:)``.
+    package mutating func wrote(_ delivery: DeliveryID, now: UInt64) -> UInt64 {
         unfinished.insert(delivery)
         bucket.take(now: now)
+        lastToken += 1
+        unacknowledged[lastToken] = delivery
+        return lastToken
     }
+
+    /// The broker has it.
+    package mutating func acknowledged(_ token: UInt64) { unacknowledged[token] = nil }
+
+    /// For whoever goes on with the replay: what is on its way for certain. A record that the broker never got comes to no end
+    /// that anybody could count; it is written again.
+    package var handedOver: Set<DeliveryID> { unfinished.subtracting(unacknowledged.values) }
 
     /// It was delivered or given up.
     package mutating func ended(_ delivery: DeliveryID) { unfinished.remove(delivery) }

@@ -35,19 +35,32 @@ class _Handler:
     def __init__(self, server):
         self.server = server
 
-    async def handle_MAIL(self, _server, _session, envelope, address, options):
+    async def answer(self, transport, step, address):
+        said = self.server.answer(step, address)
+        if isinstance(said, (int, float)):
+            await asyncio.sleep(said)
+            return None
+        if said == "drop":
+            transport.abort()
+        return said
+
+    async def handle_QUIT(self, _server, _session, _envelope):
+        await asyncio.sleep(self.server.quit_seconds)
+        return "221 Bye"
+
+    async def handle_MAIL(self, server, _session, envelope, address, options):
         envelope.mail_from = address
         envelope.mail_options.extend(options)
-        return self.server.answer("sender", address) or "250 OK"
+        return await self.answer(server.transport, "sender", address) or "250 OK"
 
-    async def handle_RCPT(self, _server, _session, envelope, address, options):
-        said = self.server.answer("recipient", address)
+    async def handle_RCPT(self, server, _session, envelope, address, options):
+        said = await self.answer(server.transport, "recipient", address)
         if said is None:
             envelope.rcpt_tos.append(address)
         return said or "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
-        said = self.server.answer("message", envelope.rcpt_tos[0])
+        said = await self.answer(server.transport, "message", envelope.rcpt_tos[0])
         if said is None:
             self.server.mails.append(Mail(
                 envelope.mail_from, envelope.rcpt_tos, envelope.original_content, time.monotonic(),
@@ -67,10 +80,13 @@ class MailServer:
         self._answers = {}
         self._lock = threading.Lock()
         self.port = 0
+        self.quit_seconds = 0
         self.open()
 
     def script(self, step, address, *answers):
-        """What "sender", "recipient" or "message" is answered for an address; after the last one it is taken."""
+        """What "sender", "recipient" or "message" is answered for an address; after the last one it is taken.
+
+        A number: it is taken after so many seconds. "drop": the connection breaks instead."""
         with self._lock:
             self._answers[step, address] = list(answers)
 
