@@ -118,6 +118,10 @@ def test_secrets_are_sealed_again_with_a_new_key(make_world):
     webhook = account.register(world.receiver.url("/sealed"), "module.completed")
     other = account.register(world.receiver.url("/other"), "user.created")
     account.call("POST", f"/v1/webhooks/{other['id']}/rotate-secret", {"overlapSeconds": 3600})
+    # Three secrets on the topic, of which one is over when it comes to the keys.
+    brief = account.register(world.receiver.url("/brief"), "user.created")
+    account.call("POST", f"/v1/webhooks/{brief['id']}/rotate-secret", {"overlapSeconds": 1})
+    ended = time.time() + 1
     path = bridge.settings["secrets"]["keyFile"]
     old, new = open(path, "rb").read(), os.urandom(32)
 
@@ -142,16 +146,22 @@ def test_secrets_are_sealed_again_with_a_new_key(make_world):
 
     write_keys(("k2", new), ("default", old))
     restart()
-    assert key_ids() == {webhook["id"]: ["default"], other["id"]: ["default", "default"]}
-    assert rewrap() == (0, {"webhooks": 2, "secrets": 3, "rewrapped": 3, "failed": 0}, "")
-    assert key_ids() == {webhook["id"]: ["k2"], other["id"]: ["k2", "k2"]}
-    assert rewrap() == (0, {"webhooks": 2, "secrets": 3, "rewrapped": 0, "failed": 0}, "")
+    until(lambda: time.time() > ended, 5, "the brief overlap over")
+    both = ["default", "default"]
+    assert key_ids() == {webhook["id"]: ["default"], other["id"]: both, brief["id"]: both}
+    assert rewrap() == (0, {"webhooks": 3, "secrets": 5, "rewrapped": 4, "failed": 0}, "")
+    assert key_ids() == {webhook["id"]: ["k2"], other["id"]: ["k2", "k2"], brief["id"]: ["k2", "default"]}
+    assert rewrap() == (0, {"webhooks": 3, "secrets": 5, "rewrapped": 0, "failed": 0}, "")
+    # The old key may go: what is still sealed with it signs nothing any more.
     write_keys(("k2", new))
     restart()
+    assert rewrap() == (0, {"webhooks": 3, "secrets": 5, "rewrapped": 0, "failed": 0}, "")
+    account.call("PATCH", f"/v1/webhooks/{brief['id']}", {"events": ["module.completed"]})
     publish(world, account)
     assert received(world, "/sealed", 1).signed_with(webhook["signingSecret"]), "the same secret as ever"
+    assert received(world, "/brief", 1)
 
     write_keys(("k3", os.urandom(32)))
     code, counts, complaint = rewrap()
-    assert code == 1 and counts == {"webhooks": 2, "secrets": 3, "rewrapped": 0, "failed": 2}
+    assert code == 1 and counts == {"webhooks": 3, "secrets": 5, "rewrapped": 0, "failed": 3}
     assert webhook["id"] in complaint and "k2" in complaint
