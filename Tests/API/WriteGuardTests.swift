@@ -6,6 +6,7 @@ import Foundation
 import HTTPProbe
 import Registry
 import Runtime
+import Synchronization
 import Testing
 
 @Suite struct IdempotencyTests {
@@ -79,6 +80,104 @@ import Testing
         #expect(try call("POST", "/v1/webhooks/\(id)/test", "{}", key: "test").code == "IDEMPOTENCY_KEY_REUSED")
         #expect(try call("POST", "/v1/webhooks/\(id)/test", key: "test 2").text != first.text)
         #expect(api.sink.sent.count == 2)
+    }
+
+    /// Neither how old the first request is counts, nor that its attempt was not seen yet, nor which process is asked.
+    @Test func aTestThatTheBrokerHasIsNotSentAgainHoweverLate() throws {
+        let id = try api.register()
+        let second = try TestAPI(beside: api)
+        let path = "/v1/webhooks/\(id)/test"
+        let first = try call("POST", path, key: "test")
+        #expect(first.status == 202)
+        api.registry.addedAge.store(60_000, ordering: .relaxed)
+        #expect(try call("POST", path, key: "test").text == first.text)
+        let again = try second.call("POST", path, "", headers: [("Idempotency-Key", "test")])
+        #expect(again.status == 202 && again.text == first.text)
+        #expect(api.sink.sent.count == 1 && second.sink.sent.isEmpty)
+    }
+
+    /// While the first may still be sending nobody else is; what it has to be told is not made up.
+    @Test func aTestIsSentByAnotherProcessOnceTheFirstHasHadItsTime() throws {
+        let id = try api.register()
+        let second = try TestAPI(beside: api)
+        let path = "/v1/webhooks/\(id)/test"
+        api.sink.will(.saysNothing)
+        let asker = try ask(path, "{}", key: "test")
+        try #require(eventually { api.sink.sent.count == 1 })
+        func again() throws -> ProbeResponse {
+            try second.call("POST", path, "{}", headers: [("Idempotency-Key", "test")])
+        }
+        let early = try again()
+        #expect(early.status == 503 && early.code == "UNCONFIRMED" && early.header("Retry-After") == "1")
+        #expect(second.sink.sent.isEmpty)
+        api.registry.addedAge.store(60_000, ordering: .relaxed)
+        #expect(try again().status == 202)
+        #expect(second.sink.sent.map(\.event) == api.sink.sent.map(\.event))
+        #expect(try again().status == 202 && second.sink.sent.count == 1)
+        withExtendedLifetime(asker) {}
+    }
+
+    @Test func aTestThatWasGivenUpIsSentByTheNextRequest() throws {
+        let id = try api.register()
+        let path = "/v1/webhooks/\(id)/test"
+        api.sink.will(.givesUp)
+        #expect(try call("POST", path, key: "test").code == "UNCONFIRMED")
+        api.sink.will(.acknowledges)
+        #expect(try call("POST", path, key: "test").status == 202)
+        #expect(api.sink.sent.count == 2 && Set(api.sink.sent.map(\.event)).count == 1)
+    }
+
+    /// A test that cannot be remembered as sent is not told to be; this process knows all the same.
+    @Test func nobodyIsToldOfATestThatIsNotRemembered() throws {
+        let id = try api.register()
+        let path = "/v1/webhooks/\(id)/test"
+        let notes = Atomic(0)
+        api.registry.isLost.withLock { isLost in
+            isLost = { command in
+                guard case .noteRequest = command.change else { return false }
+                return notes.wrappingAdd(1, ordering: .relaxed).newValue == 2
+            }
+        }
+        #expect(try call("POST", path, key: "test").code == "UNCONFIRMED")
+        #expect(try call("POST", path, key: "test").status == 202)
+        #expect(api.sink.sent.count == 1)
+    }
+
+    /// The endpoint hangs: whoever asks again with the same key waits with the first, and both are told of the one attempt.
+    @Test func aRepeatedTestWaitsWithTheFirst() throws {
+        let id = try api.register()
+        let path = "/v1/webhooks/\(id)/test"
+        let first = try ask(path, #"{"wait":true}"#, key: "test")
+        try #require(eventually { api.tests.expire(now: 0) != nil })
+        let deadline = api.tests.expire(now: 0)
+        api.registry.addedAge.store(4_500, ordering: .relaxed)
+        let again = try ask(path, #"{"wait":true}"#, key: "test")
+        try #require(eventually { api.tests.askers == 2 })
+        #expect(api.tests.expire(now: 0) == deadline, "nor does anybody wait longer for it")
+        let sent = try #require(api.sink.sent.first)
+        var row = sampleRow(1, type: sent.eventType)
+        row.event = sent.event
+        api.tests.saw([row])
+        let answers = try [first.receive(), again.receive()]
+        #expect(answers[0].status == 200 && answers[0].text == answers[1].text)
+        #expect(api.sink.sent.count == 1)
+        // Later, and with the attempt in the log of another process.
+        let second = try TestAPI(beside: api)
+        row.webhook = try #require(WebhookID(id))
+        row.account = api.mine.id
+        #expect(second.logs.write([row], next: 2))
+        let late = try second.call("POST", path, #"{"wait":true}"#, headers: [("Idempotency-Key", "test")])
+        #expect(late.status == 200 && second.sink.sent.isEmpty)
+    }
+
+    /// Asks and does not wait for the answer.
+    private func ask(_ path: String, _ body: String, key: String) throws -> RawConnection {
+        let connection = try RawConnection(port: api.server.port, timeoutSeconds: 10)
+        connection.send(
+            "POST \(path) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(api.mine.key.text)\r\n"
+                + "Idempotency-Key: \(key)\r\nContent-Type: application/json\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        return connection
     }
 
     @Test func aReplayIsStartedOnce() throws {
