@@ -39,6 +39,9 @@ final class KeyedRequests: Sendable {
     /// second note (5 s), and what clocks may differ by. Then it has told its asker that it gave up.
     private static let patienceMilliseconds = 14_000 + CommandAge.skewMilliseconds
 
+    /// How long the second note may take; less than its sender waits for the answer.
+    private static let noteMilliseconds: Int64 = 2500
+
     init(webhooks: WebhookHandlers) { self.webhooks = webhooks }
 
     /// Has the registry remember the request where it has a key.
@@ -64,7 +67,7 @@ final class KeyedRequests: Sendable {
                     let found = own.withLock { standing(of: command, first: first, &$0) ?? .underWay }
                     then(KeyedRequest(command: command, standing: found))
                 // Also where the webhook went before it could be noted: asked at all was only who had sent.
-                case .applied, .refused: then(KeyedRequest(command: command, standing: .sent))
+                default: then(KeyedRequest(command: command, standing: .sent))
                 }
             }
         }
@@ -102,7 +105,7 @@ final class KeyedRequests: Sendable {
         }
         own.withLock { $0.sent.insert(command) }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
-        send(webhook, command, at: now, lasting: WebhookHandlers.commandMilliseconds, call) { [self] outcome in
+        send(webhook, command, at: now, lasting: Self.noteMilliseconds, call) { [self] outcome in
             own.withLock { _ = $0.sending.remove(command) }
             then(outcome != .unconfirmed && outcome != .refused(.tooLate))
         }

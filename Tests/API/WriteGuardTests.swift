@@ -249,12 +249,70 @@ import Testing
         let either = try call("PATCH", path, #"{"description":"b"}"#, ifMatch: "\"x\", \(first.header("ETag")!)")
         #expect(either.status == 200)
         #expect(try call("PATCH", path, #"{"description":"c"}"#, ifMatch: "*").status == 200)
-        for wrong in ["2", "\"2", "", "2, *"] {
+        for none in ["\"a,b\"", "\"a,b\", W/\"c,\"", "\"\"", "\"x\",, \"y\",", "\"\u{e9}\""] {
+            let response = try call("PATCH", path, #"{"description":"d"}"#, ifMatch: none)
+            #expect(response.status == 412, "\(none)")
+        }
+        for wrong in ["2", "\"2", "", "2, *", ",", "\"a\" \"b\"", "\"a b\"", "w/\"a\"", "W/ \"a\""] {
             let response = try call("PATCH", path, #"{"description":"d"}"#, ifMatch: wrong)
             #expect(response.status == 400 && response.code == "INVALID_HEADER", "\(wrong)")
         }
         #expect(try call("DELETE", path, ifMatch: "*").status == 204)
         #expect(try call("DELETE", path, ifMatch: "*").status == 404)
+    }
+}
+
+@Suite struct ConditionOfEachWriteTests {
+    let api: TestAPI
+    init() throws { api = try TestAPI() }
+
+    /// Registration aside, there is a state that each write can be for.
+    static let writes = Operations.all.filter { $0.method != .get && !$0.pathParameters.isEmpty }
+
+    @Test(arguments: writes, [nil, "key"]) func isKept(_ operation: API.Operation, _ key: String?) throws {
+        let id = try api.register()
+        let since = Timestamp(milliseconds: Clock.wallMilliseconds() - 3_600_000)
+        let replay = try api.call("POST", "/v1/webhooks/\(id)/replay", "{\"since\":\"\(since)\"}")
+        if operation.name == .startReplay {
+            let running = try #require(replay.json["data"]["id"].string)
+            _ = try api.call("DELETE", "/v1/webhooks/\(id)/replays/\(running)")
+        }
+        let event = EventID(bytes: Random.bytes(12))
+        api.source.will(
+            find: .success(
+                Delivery(
+                    webhook: try #require(WebhookID(id)), account: api.mine.id, event: event,
+                    eventType: "module.completed", id: DeliveryID(bytes: Random.bytes(12)), generation: 1,
+                    purpose: .replay, origin: "", body: [])))
+        let objects = [
+            "webhookId": id, "replayId": replay.json["data"]["id"].string ?? "", "eventId": event.description,
+        ]
+        let path = operation.path.split(separator: "/").map { part in
+            part.hasPrefix(":") ? "/\(objects[String(part.dropFirst())] ?? "")" : "/\(part)"
+        }.joined()
+        let body =
+            operation.name == .startReplay
+            ? "{\"since\":\"\(since)\"}" : operation.body.map { String(decoding: $0.example.bytes, as: UTF8.self) }
+        func ask(_ ifMatch: String, _ number: Int) throws -> ProbeResponse {
+            var headers = [("Content-Type", "application/json"), ("If-Match", ifMatch)]
+            if let key { headers.append(("Idempotency-Key", "\(key) \(number)")) }
+            return try api.call(operation.method.rawValue, path, body ?? "", headers: headers)
+        }
+        #expect(operation.parameters.contains { $0.name == "If-Match" })
+        let (before, tag) = try state(id)
+        let late = try ask("\"77\"", 1)
+        #expect(late.status == 412 && late.code == "PRECONDITION_FAILED", "\(late.text)")
+        let wrong = try ask("77", 2)
+        #expect(wrong.status == 400 && wrong.code == "INVALID_HEADER", "\(wrong.text)")
+        #expect(try state(id).webhook == before && api.sink.sent.isEmpty)
+        let right = try ask(tag, 3)
+        #expect(right.status < 300, "\(right.text)")
+    }
+
+    private func state(_ id: String) throws -> (webhook: Webhook?, tag: String) {
+        let tag = try #require(try api.call("GET", "/v1/webhooks/\(id)").header("ETag"))
+        let webhook = try #require(WebhookID(id))
+        return (api.registry.view.read { $0.webhooks[webhook] }, tag)
     }
 }
 
