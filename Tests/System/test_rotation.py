@@ -71,6 +71,27 @@ def status(account, key, bridge):
                         headers={"Authorization": f"Bearer {key}"}).status_code
 
 
+# README: at once, everywhere within a second. The half beside it is the test machine's, which runs all of it on few cores.
+EVERYWHERE_SECONDS = 1 + 0.5
+
+
+def refused_after(account, key, returned, *bridges):
+    """How long after the command each process refused the key, in seconds; asks all of them in turn every 20 ms. Whoever has
+    refused it goes on doing so."""
+    refused = {}
+
+    def ask():
+        for each in bridges:
+            answer = status(account, key, each)
+            if answer == 401:
+                refused.setdefault(each, time.monotonic() - returned)
+            assert answer == (401 if each in refused else 200), answer
+        return len(refused) == len(bridges)
+
+    until(ask, 5, "the key refused by every process")
+    return list(refused.values())
+
+
 def test_an_api_key_is_rotated_and_revoked(world, account):
     bridge, second = world.bridges[0], world.run("second")
     until(lambda: status(account, account.api_key, second) == 200, 10, "known to both")
@@ -94,10 +115,11 @@ def test_an_api_key_is_rotated_and_revoked(world, account):
     assert account.api_key not in str(listed) and made["apiKey"] not in str(listed)
 
     result = accounts(bridge, "revoke-key", "--account", account.id, "--key", old_id)
+    times = refused_after(account, account.api_key, time.monotonic(), bridge, second)
+    assert max(times) <= EVERYWHERE_SECONDS, times
     assert result.returncode == 0 and json.loads(result.stdout) == {
         "accountId": account.id, "keyId": old_id, "revoked": True}
     for each in (bridge, second):
-        until(lambda: status(account, account.api_key, each) == 401, 5, "the old key refused")
         assert status(account, made["apiKey"], each) == 200
     again = accounts(bridge, "revoke-key", "--account", account.id, "--key", old_id)
     assert again.returncode == 1 and "no API key of this id" in again.stderr
@@ -107,7 +129,8 @@ def test_an_api_key_is_rotated_and_revoked(world, account):
     assert nobody.returncode == 1 and nobody.stdout == ""
     assert accounts(bridge, "rotate-key", "--account", account.id, "--overlap-hours", "169").returncode == 2
     ended = accounts(bridge, "rotate-key", "--account", account.id, "--overlap-hours", "0")
-    until(lambda: status(account, made["apiKey"], second) == 401, 5, "without an overlap the old key ends at once")
+    times = refused_after(account, made["apiKey"], time.monotonic(), bridge, second)
+    assert max(times) <= EVERYWHERE_SECONDS, ("without an overlap the old key ends at once", times)
     assert status(account, json.loads(ended.stdout)["apiKey"], second) == 200
 
 
