@@ -21,6 +21,10 @@ struct KeyedRequest: Sendable {
     /// What the ids of the delivery are made of: the same for all requests with the key.
     let command: CommandID
     let standing: Standing
+    /// When it has to have begun to send, monotonic nanoseconds: later another process may take it for given up.
+    let sendsBefore: UInt64
+
+    func maySend(now: UInt64 = Clock.monotonic()) -> Bool { now < sendsBefore }
 }
 
 final class KeyedRequests: Sendable {
@@ -35,12 +39,15 @@ final class KeyedRequests: Sendable {
         var sent = BoundedSet<CommandID>(kept: 1000)
     }
 
-    /// How long a request of another process may be at it, from its making: its first note (5 s), the broker (4 s), its
-    /// second note (5 s), and what clocks may differ by. Then it has told its asker that it gave up.
-    private static let patienceMilliseconds = 14_000 + CommandAge.skewMilliseconds
-
-    /// How long the second note may take; less than its sender waits for the answer.
+    /// For the first note, and for what has to be looked up before anything is sent.
+    private static let preparingMilliseconds: Int64 = 12_000
+    /// As long as the sink goes on trying.
+    private static let sendingMilliseconds: Int64 = 4000
+    /// For the second note; less than its sender waits for the answer.
     private static let noteMilliseconds: Int64 = 2500
+    /// How long a request of another process may be at it, from its making. Then nothing more comes of it.
+    private static let patienceMilliseconds =
+        preparingMilliseconds + sendingMilliseconds + noteMilliseconds + CommandAge.skewMilliseconds
 
     init(webhooks: WebhookHandlers) { self.webhooks = webhooks }
 
@@ -50,24 +57,27 @@ final class KeyedRequests: Sendable {
     func claim(
         _ webhook: WebhookID, for call: APICall, then: @escaping @Sendable (KeyedRequest?) -> Void
     ) {
+        let sendsBefore = Clock.monotonic() + UInt64(Self.preparingMilliseconds) * 1_000_000
         webhooks.note(webhook, for: call) { [self] noted in
             guard let noted else { return then(nil) }
             let command = noted.command
+            let told = { @Sendable (standing: KeyedRequest.Standing) in
+                then(KeyedRequest(command: command, standing: standing, sendsBefore: sendsBefore))
+            }
             guard let first = noted.repeats else {
                 own.withLock { _ = $0.sending.insert(command) }
-                return then(KeyedRequest(command: command, standing: .sends))
+                return told(.sends)
             }
             let known = own.withLock { standing(of: command, first: nil, &$0) }
-            if let known { return then(KeyedRequest(command: command, standing: known)) }
+            if let known { return told(known) }
             // Refused as late by any registry, and applied where it is remembered: a question that leaves no answer behind.
             send(webhook, command, at: Timestamp(milliseconds: 0), lasting: 0, call) { [self] outcome in
                 switch outcome {
                 case .unconfirmed: call.respond(.unconfirmed())
                 case .refused(.tooLate):
-                    let found = own.withLock { standing(of: command, first: first, &$0) ?? .underWay }
-                    then(KeyedRequest(command: command, standing: found))
+                    told(own.withLock { standing(of: command, first: first, &$0) ?? .underWay })
                 // Also where the webhook went before it could be noted: asked at all was only who had sent.
-                default: then(KeyedRequest(command: command, standing: .sent))
+                default: told(.sent)
                 }
             }
         }

@@ -74,6 +74,9 @@ struct DeliveryHandlers: Sendable {
     }
 
     private func send(_ delivery: Delivery, _ request: Request) {
+        guard request.keyed?.maySend() ?? true else {
+            return end(request, .unavailable("The event was not found in time; try again."))
+        }
         sink.send(delivery) { isAcknowledged in
             if isAcknowledged {
                 Log.info(
