@@ -35,11 +35,13 @@ package final class APIServer: Sendable {
         let webhooks = WebhookHandlers(
             view: view, client: client, secretBox: secretBox, fields: WebhookFields(judgeURL: judgeURL),
             webhooksPerAccount: limits.webhooksPerAccount)
+        let keyed = KeyedRequests(webhooks: webhooks)
         let handlers = Handlers(
             webhooks: webhooks, logs: LogHandlers(webhooks: webhooks, logs: logs),
-            tests: TestHandlers(webhooks: webhooks, logs: logs, tests: tests),
+            tests: TestHandlers(webhooks: webhooks, keyed: keyed, logs: logs, tests: tests),
             replays: ReplayHandlers(webhooks: webhooks, sources: sources, waits: waits),
-            deliveries: DeliveryHandlers(webhooks: webhooks, logs: logs, sources: sources, sink: deliveries),
+            deliveries: DeliveryHandlers(
+                webhooks: webhooks, keyed: keyed, logs: logs, sources: sources, sink: deliveries),
             reference: ReferenceHandlers(ipRanges: ipRanges))
         let metrics = APIMetrics()
         let gate = APIGate(

@@ -114,12 +114,20 @@ struct WebhookHandlers: Sendable {
     }
 
     /// For what is no change of the registry's: has it remember the request where it has an idempotency key, and refuse the key
-    /// where it belongs to another one.
+    /// where it belongs to another one. Without a key `If-Match` is held against this process's view, which is what the
+    /// caller reads; there is no change that another one could get between.
     /// - Parameter then: is told the command the key makes, by which to name what the request makes.
     func note(
         _ webhook: WebhookID, for call: APICall, then: @escaping @Sendable (_ noted: Applied?) -> Void
     ) {
-        guard call.request.headers[WriteGuards.keyHeader] != nil else { return then(nil) }
+        guard call.request.headers[WriteGuards.keyHeader] != nil else {
+            do throws(APIError) {
+                let guards = try WriteGuards(call.request, account: call.account)
+                let revision = try self.webhook(of: call).revision
+                guard guards.revisions?.contains(revision) ?? true else { throw .preconditionFailed() }
+            } catch { return call.respond(error) }
+            return then(nil)
+        }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
         send(.noteRequest(webhook), at: now, for: call, then: { then($0) })
     }

@@ -38,17 +38,37 @@ struct WriteGuards: Equatable {
     private static func revisions(_ fields: [String]) throws(APIError) -> [Int]? {
         guard !fields.isEmpty else { return nil }
         if fields.count == 1, fields[0].trimmed == "*" { return nil }
-        var revisions: [Int] = []
-        for tag in fields.joined(separator: ",").split(separator: ",", omittingEmptySubsequences: false) {
-            let tag = tag.trimmed
-            let quoted = tag.hasPrefix("W/") ? tag.dropFirst(2) : tag[...]
-            guard quoted.utf8.count >= 2, quoted.first == "\"", quoted.last == "\"",
-                !quoted.dropFirst().dropLast().contains("\"")
-            else { throw .invalidHeader("If-Match", "must be * or entity tags as in the answers' ETag, such as \"3\"") }
-            let text = String(quoted.dropFirst().dropLast())
-            if !tag.hasPrefix("W/"), let revision = Int(text), String(revision) == text { revisions.append(revision) }
+        guard let tags = entityTags(Array(fields.joined(separator: ",").utf8)) else {
+            throw .invalidHeader("If-Match", "must be * or entity tags as in the answers' ETag, such as \"3\"")
         }
-        return revisions
+        return tags.compactMap { tag in
+            guard !tag.isWeak, let revision = Int(tag.text), String(revision) == tag.text else { return nil }
+            return revision
+        }
+    }
+
+    /// RFC 9110, 8.8.3: between its quotes a tag may have commas. Empty places in the list are passed over (5.6.1).
+    /// - Returns: at least one; nil of what is no list of them.
+    private static func entityTags(_ bytes: [UInt8]) -> [(text: String, isWeak: Bool)]? {
+        var tags: [(text: String, isWeak: Bool)] = []
+        var place = bytes[...]
+        func skip(_ skipped: Set<UInt8>) { place = place.drop { skipped.contains($0) } }
+        let (space, tab, comma, quote) = (UInt8(0x20), UInt8(0x09), UInt8(ascii: ","), UInt8(ascii: "\""))
+        skip([space, tab, comma])
+        while !place.isEmpty {
+            let isWeak = place.starts(with: "W/".utf8)
+            if isWeak { place = place.dropFirst(2) }
+            guard place.first == quote else { return nil }
+            let text = place.dropFirst().prefix { $0 == 0x21 || $0 >= 0x23 && $0 != 0x7F }
+            place = place[text.endIndex...]
+            guard place.first == quote else { return nil }
+            place = place.dropFirst()
+            tags.append((String(decoding: text, as: UTF8.self), isWeak))
+            skip([space, tab])
+            guard place.isEmpty || place.first == comma else { return nil }
+            skip([space, tab, comma])
+        }
+        return tags.isEmpty ? nil : tags
     }
 }
 

@@ -39,15 +39,14 @@ final class LogFeed: Sendable {
         var generation = -1
         while !isStopping.load(ordering: .acquiring) {
             // A store that was made anew has forgotten its offsets: begin again where it says.
+            // Until it is open it does not say: what comes now is read for those who wait for a test event, and again later.
             if logs.generation != generation {
                 generation = logs.generation
                 let offsets = logs.resumeOffsets()
+                let start: KafkaReader.Position = generation == 0 ? .end : .age(milliseconds: Self.rebuildMilliseconds)
                 reader.assign(
                     (0..<Int32(topics.shards)).map { partition in
-                        (
-                            topics.attempts, partition,
-                            offsets[partition].map { .offset($0) } ?? .age(milliseconds: Self.rebuildMilliseconds)
-                        )
+                        (topics.attempts, partition, offsets[partition].map { .offset($0) } ?? start)
                     })
             }
             var next: [Int32: Int64] = [:]
@@ -58,6 +57,7 @@ final class LogFeed: Sendable {
             }
             let batch = records.rows(parser)
             tests.saw(batch)
+            guard generation > 0 else { continue }
             let offsets = next.map { (partition: $0.key, next: $0.value) }
             while !next.isEmpty, !logs.append(batch, offsets: offsets, generation: generation),
                 !isStopping.load(ordering: .acquiring)

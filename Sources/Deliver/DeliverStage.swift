@@ -79,7 +79,9 @@ package final class DeliverStage: StageHandler {
             topics: topics, schedule: schedule, payloadBytes: settings.payloadBytes, producer: producer,
             replays: replays)
         makeTarget = {
-            Target.make($0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy)
+            Target.make(
+                $0, secrets: secrets, allowHTTP: settings.allowHTTP, policy: settings.policy,
+                at: Timestamp(milliseconds: Clock.wallMilliseconds()))
         }
     }
 

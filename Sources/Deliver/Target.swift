@@ -43,19 +43,30 @@ final class Target {
         self.signer = signer
     }
 
-    static func make(_ webhook: Webhook, secrets box: SecretBox, allowHTTP: Bool, policy: AddressPolicy) -> TargetState
-    {
+    /// - Parameter now: what is over by then is not opened: it signs nothing, and the key that sealed it may be gone.
+    static func make(
+        _ webhook: Webhook, secrets box: SecretBox, allowHTTP: Bool, policy: AddressPolicy, at now: Timestamp
+    ) -> TargetState {
         guard let url = try? EndpointURL(webhook.url, allowHTTP: allowHTTP, policy: policy) else {
             return .unusable(.endpoint, generation: webhook.generation)
         }
         do {
             let context = Array("\(webhook.account)\0\(webhook.id)".utf8)
             var secrets: [(secret: WebhookSecret, expiresAt: Int64?)] = []
-            for sealed in webhook.secrets {
-                let secret = try box.open(sealed.box, keyID: sealed.keyID, context: context) {
-                    text throws(CryptoError) in try WebhookSecret(text)
+            for sealed in webhook.secrets where sealed.isValid(at: now) {
+                do throws(CryptoError) {
+                    let secret = try box.open(sealed.box, keyID: sealed.keyID, context: context) {
+                        text throws(CryptoError) in try WebhookSecret(text)
+                    }
+                    secrets.append((secret, sealed.expiresAt?.milliseconds))
+                } catch {
+                    // Without the current one nothing verifies in the end; without one that goes the rest does.
+                    guard sealed.expiresAt != nil else { throw error }
+                    Log.warning(
+                        "a signing secret that is being rotated out cannot be opened; the others sign",
+                        .webhook(webhook.id.description), .error("\(error)"),
+                        .fix("put the key that sealed it into secrets.keyFile"))
                 }
-                secrets.append((secret, sealed.expiresAt?.milliseconds))
             }
             guard !secrets.isEmpty else { throw CryptoError(description: "the webhook has no secret") }
             return .active(

@@ -79,8 +79,8 @@ package enum HTTPRefusal: Equatable, Sendable {
 
     package var status: Int {
         switch self {
-        case .badRequest: 400
-        case .unsupportedTransferEncoding: 501
+        // RFC 9112, 6.1 would have 501; contract §1 has a list of statuses, and it is not in it.
+        case .badRequest, .unsupportedTransferEncoding: 400
         case .bodyTooLarge: 413
         case .headTooLarge, .tooManyHeaders: 431
         case .unavailable: 503

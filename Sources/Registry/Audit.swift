@@ -79,8 +79,8 @@ struct Audit {
     func log(_ answer: Answer, _ state: RegistryState) {
         switch (command.change, answer) {
         // A report of a replay, every five seconds, is no change that anybody asked for; of a request that makes a delivery the
-        // API tells.
-        case (.progressReplay, .applied), (.noteRequest, .applied): return
+        // API tells, and a note that is dated too late is its question whether there is one.
+        case (.progressReplay, .applied), (.noteRequest, .applied), (.noteRequest, .refused(.tooLate)): return
         default: break
         }
         var fields: [Log.Field] = [

@@ -6,6 +6,7 @@ internal import Core
 internal import Crypto
 internal import JSON
 internal import Registry
+internal import Runtime
 
 enum RewrapCommand {
     /// Commands on their way at once.
@@ -29,7 +30,7 @@ enum RewrapCommand {
         }
         let webhooks = registry.webhooks
         let behind = webhooks.filter { webhook in
-            !failed.contains(webhook.id) && webhook.secrets.contains { $0.keyID != box.sealingKeyID }
+            !failed.contains(webhook.id) && webhook.secrets.contains { isBehind($0, box) }
         }
         for webhook in behind {
             Terminal.error(
@@ -65,6 +66,11 @@ enum RewrapCommand {
         return count
     }
 
+    /// What is over signs nothing any more, and nobody needs the key that sealed it.
+    private static func isBehind(_ secret: SealedSecret, _ box: SecretBox) -> Bool {
+        secret.keyID != box.sealingKeyID && secret.isValid(at: Timestamp(milliseconds: Clock.wallMilliseconds()))
+    }
+
     private static func work(
         _ webhooks: [Webhook], _ box: SecretBox, _ failed: inout Set<WebhookID>
     ) -> [RegistryAccess.Request] {
@@ -72,7 +78,7 @@ enum RewrapCommand {
         for webhook in webhooks {
             let context = secretContext(account: webhook.account, webhook: webhook.id)
             var rewraps: [SecretRewrap] = []
-            for secret in webhook.secrets where secret.keyID != box.sealingKeyID {
+            for secret in webhook.secrets where isBehind(secret, box) {
                 do throws(CryptoError) {
                     let sealed = try box.open(secret.box, keyID: secret.keyID, context: context) {
                         plain throws(CryptoError) in box.seal(Array(plain), context: context)

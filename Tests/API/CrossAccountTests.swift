@@ -82,7 +82,42 @@ extension Operation: CustomTestStringConvertible {
         #expect(state == before)
     }
 
-    /// What makes the test above mean something.
+    /// With a key the registry is asked, which may have been asked before. Also where the owner has used the same key for the same
+    /// request, before and afterwards.
+    @Test(arguments: withObjects.filter { $0.method != .get }, [false, true])
+    func norWithAnIdempotencyKey(_ operation: Operation, _ ownerFirst: Bool) throws {
+        for (number, objects) in mixtures(operation.pathParameters).enumerated() {
+            if ownerFirst, objects == foreign {
+                let own = try keyed(operation, objects, "key \(number)", api.others.key)
+                #expect(own.status != 422, "\(own.text)")
+            }
+            let (before, sent) = (state, api.sink.sent.count)
+            for _ in 0..<2 {
+                let response = try keyed(operation, objects, "key \(number)", api.mine.key)
+                #expect(response.status == 404, "\(objects): \(response.text)")
+                #expect(!foreign.values.contains { response.text.contains($0) })
+            }
+            #expect(api.sink.sent.count == sent)
+            #expect(state == before)
+        }
+        // Nor is the key used up for its owner.
+        let own = try keyed(operation, foreign, "key of its own", api.others.key)
+        #expect(own.code != "IDEMPOTENCY_KEY_REUSED")
+        if !ownerFirst {
+            let mine = try keyed(operation, foreign, "key 0", api.others.key)
+            #expect(mine.code != "IDEMPOTENCY_KEY_REUSED")
+        }
+    }
+
+    private func keyed(
+        _ operation: Operation, _ objects: [String: String], _ key: String, _ caller: APIKeyText
+    ) throws -> ProbeResponse {
+        try api.call(
+            operation.method.rawValue, path(operation, objects), body(operation) ?? "", key: caller,
+            headers: [("Content-Type", "application/json"), ("Idempotency-Key", key)])
+    }
+
+    /// What makes the tests above mean something.
     @Test(arguments: withObjects) func forItsOwnerItIsThere(_ operation: Operation) throws {
         let response = try api.call(
             operation.method.rawValue, path(operation, foreign), body(operation), key: api.others.key)

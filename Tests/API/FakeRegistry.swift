@@ -14,6 +14,10 @@ import Testing
 final class FakeRegistry: RegistryClient {
     let view = RegistryView()
     let unconfirmed = Atomic(false)
+    /// Those that are applied, and whose sender never hears of it.
+    let isLost = Guarded<@Sendable (Command) -> Bool>({ _ in false })
+    /// By how much repeated requests are told that the first is older than it is, so that nothing has to wait.
+    let addedAge = Atomic(0)
     let commands = Guarded<[Command]>([])
     private let state = Guarded((registry: RegistryState(webhooksPerAccount: 10), memory: AnswerMemory()))
 
@@ -21,7 +25,8 @@ final class FakeRegistry: RegistryClient {
         commands.withLock { $0.append(command) }
         _ = OwnedThread(name: "registry") { [self] in
             if unconfirmed.load(ordering: .relaxed) { return completion(.unconfirmed) }
-            completion(outcome(of: command))
+            let outcome = outcome(of: command)
+            completion(isLost.withLock { $0(command) } ? .unconfirmed : outcome)
         }
     }
 
@@ -31,7 +36,10 @@ final class FakeRegistry: RegistryClient {
         switch recalled {
         case .otherRequest: return .refused(.keyReused)
         case .repeated(.refused(let why), _): return .refused(why)
-        case .repeated(.applied, let receipt): return .applied(CommandEffect(receipt))
+        case .repeated(.applied, var receipt):
+            let age = Int64(addedAge.load(ordering: .relaxed))
+            receipt?.at = command.at.adding(milliseconds: -age - 1)
+            return .applied(CommandEffect(receipt))
         case .unknown: break
         }
         if case .refused(let why) = apply(command) { return .refused(why) }
@@ -46,9 +54,10 @@ final class FakeRegistry: RegistryClient {
     @discardableResult
     func apply(_ command: Command) -> Answer {
         state.withLock { state in
-            let (answer, actions) = state.registry.apply(command, now: command.at)
+            let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+            let (answer, actions) = state.registry.apply(command, now: now)
             let receipt = Receipt(of: command, answer, in: state.registry)
-            state.memory.note(command.id, answer, receipt, at: command.at, now: command.at)
+            state.memory.note(command.id, answer, receipt, at: now, now: now)
             for action in actions {
                 switch action {
                 case .writeAccount(let account): view.put(account)
@@ -125,13 +134,18 @@ final class FakeSource: ReplaySource {
         _ = OwnedThread(name: "desk") { completion(plan) }
     }
 
+    /// The delivery has the id that its run makes.
     func find(
-        _ event: EventID, from origin: RecordOrigin?, for _: Webhook, run _: RetryID,
+        _ event: EventID, from origin: RecordOrigin?, for webhook: Webhook, run: RetryID,
         completion: @escaping @Sendable (Result<Delivery, ReplayFault>) -> Void
     ) {
         let found = state.withLock { state in
             state.asked.append((event, origin))
-            return state.found
+            return state.found.map { delivery in
+                var delivery = delivery
+                delivery.id = DeliveryID(bytes: Digest.sha256(Array("\(event)\0\(webhook.id)\0\(run)".utf8)))
+                return delivery
+            }
         }
         _ = OwnedThread(name: "desk") { completion(found) }
     }
@@ -139,7 +153,7 @@ final class FakeSource: ReplaySource {
 
 /// A whole API on a free port, with two accounts.
 final class TestAPI {
-    let registry = FakeRegistry()
+    let registry: FakeRegistry
     let directory = TemporaryDirectory()
     let logs: LogStore
     let sink = FakeSink()
@@ -151,10 +165,15 @@ final class TestAPI {
     let mine: (id: AccountID, key: APIKeyText)
     let others: (id: AccountID, key: APIKeyText)
 
-    init(limits: Settings.Limits = Settings.Limits(), serverLimits: HTTPServerLimits = HTTPServerLimits()) throws {
+    /// - Parameter other: a process of the same cluster, with its accounts; nil: a cluster of its own.
+    init(
+        limits: Settings.Limits = Settings.Limits(), serverLimits: HTTPServerLimits = HTTPServerLimits(),
+        beside other: TestAPI? = nil
+    ) throws {
+        registry = other?.registry ?? FakeRegistry()
         logs = directory.store()
-        mine = registry.account(1)
-        others = registry.account(2)
+        mine = other?.mine ?? registry.account(1)
+        others = other?.others ?? registry.account(2)
         tests = TestEvents(sink: sink, attemptMilliseconds: 5000)
         server = try APIServer(
             listen: "127.0.0.1:0", view: registry.view, client: registry, logs: logs, tests: tests,

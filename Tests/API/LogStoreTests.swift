@@ -47,7 +47,9 @@ final class TemporaryDirectory {
         var limits = LogLimits()
         limits.ageMilliseconds = 1_000_000 * 86_400_000
         change(&limits)
-        return LogStore(directory: path, limits: limits)
+        let store = LogStore(directory: path, limits: limits)
+        _ = eventually(20) { store.generation > 0 }
+        return store
     }
 }
 
@@ -334,6 +336,22 @@ extension LogStore {
         #expect(store.resumeOffsets() == [:])
         #expect(store.write([sampleRow(1)], next: 2))
         #expect(try store.page().total == 1)
+    }
+
+    /// As of a large file of an earlier version: the process is made ready without it.
+    @Test func nobodyWaitsForItsFile() throws {
+        let gate = EventFD()
+        let began = Clock.monotonic()
+        let store = LogStore(directory: directory.path, opening: { gate.wait(milliseconds: 60_000) })
+        defer { store.stop() }
+        #expect(Clock.monotonic() - began < 4_000_000_000, "it was waited for")
+        #expect(store.generation == 0)
+        #expect(throws: LogStoreError.unavailable) { try store.page() }
+        let row = sampleRow(1, at: Timestamp(milliseconds: Clock.wallMilliseconds()))
+        #expect(store.append([row], offsets: [(partition: 0, next: 2)]))
+        gate.signal()
+        #expect(eventually { (try? store.page())?.rows == [row] })
+        #expect(store.generation == 1)
     }
 
     @Test func goesOnWithoutADirectory() {

@@ -21,7 +21,7 @@ import Testing
                 case .attempted(let row): "attempt \(row.attempt)"
                 case .unconfirmed: "unconfirmed"
                 }
-            return "\(ended.asker) \(ending)"
+            return "\(ended.askers.map(String.init).joined(separator: "+")) \(ending)"
         }
     }
 
@@ -74,6 +74,28 @@ import Testing
         #expect(tests.release().map(text) == ["1 accepted"])
         #expect(text(tests.acknowledged(sampleID(2), now: 6)) == "2 accepted")
         #expect(text(tests.givenUp(sampleID(3))) == "3 unconfirmed")
+    }
+
+    @Test func whoAsksAgainWaitsWithTheFirst() {
+        var tests = pending(total: 3, perAccount: 2)
+        #expect(tests.add(sampleID(1), account: account, waits: true, asker: 1) == nil)
+        _ = tests.acknowledged(sampleID(1), now: 5)
+        #expect(tests.contains(sampleID(1)) && !tests.contains(sampleID(2)))
+        #expect(tests.add(sampleID(1), account: account, waits: true, asker: 2) == nil)
+        #expect(tests.add(sampleID(1), account: account, waits: true, asker: 3) == .tooManyOfAccount)
+        #expect(text(tests.acknowledged(sampleID(1), now: 50)) == nil && tests.nextDeadline == 105)
+        #expect(text(tests.saw(sampleRow(1))) == "1+2 attempt 1")
+        #expect(tests.isEmpty)
+    }
+
+    @Test func anAttemptIsHeldUntilItsTestIsRemembered() {
+        var tests = pending()
+        for number in 1...2 {
+            _ = tests.add(sampleID(number), account: account, waits: true, holds: true, asker: number)
+            #expect(text(tests.saw(sampleRow(number))) == nil)
+        }
+        #expect(text(tests.acknowledged(sampleID(1), now: 5)) == "1 attempt 1")
+        #expect(text(tests.givenUp(sampleID(2))) == "2 unconfirmed")
     }
 
     @Test func thereAreNotTooMany() {

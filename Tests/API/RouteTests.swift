@@ -14,6 +14,17 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(Set(Operations.all.map { "\($0.method) \($0.path)" }).count == Operations.all.count)
     }
 
+    /// Contract §1 has a list; clients are written for it.
+    @Test func errorsHaveTheStatusesOfTheContract() throws {
+        let statuses: Set = [400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 429, 431, 503]
+        for code in ErrorCode.allCases { #expect(statuses.contains(code.status), "\(code.rawValue): \(code.status)") }
+        let api = try TestAPI()
+        let response = try probe(
+            port: api.server.port, "POST", "/v1/webhooks",
+            headers: [("Authorization", "Bearer \(api.mine.key.text)"), ("Transfer-Encoding", "gzip, chunked")])
+        #expect(response.status == 400 && response.code == "UNSUPPORTED_TRANSFER_ENCODING")
+    }
+
     @Test func theCommittedDocumentIsTheTables() throws {
         // If this fails: ./dev generate
         let committed = try String(contentsOf: repository.appending(path: "config/openapi.json"), encoding: .utf8)

@@ -6,6 +6,7 @@ import Foundation
 import HTTPProbe
 import Registry
 import Runtime
+import Synchronization
 import Testing
 
 @Suite struct IdempotencyTests {
@@ -81,6 +82,104 @@ import Testing
         #expect(api.sink.sent.count == 2)
     }
 
+    /// Neither how old the first request is counts, nor that its attempt was not seen yet, nor which process is asked.
+    @Test func aTestThatTheBrokerHasIsNotSentAgainHoweverLate() throws {
+        let id = try api.register()
+        let second = try TestAPI(beside: api)
+        let path = "/v1/webhooks/\(id)/test"
+        let first = try call("POST", path, key: "test")
+        #expect(first.status == 202)
+        api.registry.addedAge.store(60_000, ordering: .relaxed)
+        #expect(try call("POST", path, key: "test").text == first.text)
+        let again = try second.call("POST", path, "", headers: [("Idempotency-Key", "test")])
+        #expect(again.status == 202 && again.text == first.text)
+        #expect(api.sink.sent.count == 1 && second.sink.sent.isEmpty)
+    }
+
+    /// While the first may still be sending nobody else is; what it has to be told is not made up.
+    @Test func aTestIsSentByAnotherProcessOnceTheFirstHasHadItsTime() throws {
+        let id = try api.register()
+        let second = try TestAPI(beside: api)
+        let path = "/v1/webhooks/\(id)/test"
+        api.sink.will(.saysNothing)
+        let asker = try ask(path, "{}", key: "test")
+        try #require(eventually { api.sink.sent.count == 1 })
+        func again() throws -> ProbeResponse {
+            try second.call("POST", path, "{}", headers: [("Idempotency-Key", "test")])
+        }
+        let early = try again()
+        #expect(early.status == 503 && early.code == "UNCONFIRMED" && early.header("Retry-After") == "1")
+        #expect(second.sink.sent.isEmpty)
+        api.registry.addedAge.store(60_000, ordering: .relaxed)
+        #expect(try again().status == 202)
+        #expect(second.sink.sent.map(\.event) == api.sink.sent.map(\.event))
+        #expect(try again().status == 202 && second.sink.sent.count == 1)
+        withExtendedLifetime(asker) {}
+    }
+
+    @Test func aTestThatWasGivenUpIsSentByTheNextRequest() throws {
+        let id = try api.register()
+        let path = "/v1/webhooks/\(id)/test"
+        api.sink.will(.givesUp)
+        #expect(try call("POST", path, key: "test").code == "UNCONFIRMED")
+        api.sink.will(.acknowledges)
+        #expect(try call("POST", path, key: "test").status == 202)
+        #expect(api.sink.sent.count == 2 && Set(api.sink.sent.map(\.event)).count == 1)
+    }
+
+    /// A test that cannot be remembered as sent is not told to be; this process knows all the same.
+    @Test func nobodyIsToldOfATestThatIsNotRemembered() throws {
+        let id = try api.register()
+        let path = "/v1/webhooks/\(id)/test"
+        let notes = Atomic(0)
+        api.registry.isLost.withLock { isLost in
+            isLost = { command in
+                guard case .noteRequest = command.change else { return false }
+                return notes.wrappingAdd(1, ordering: .relaxed).newValue == 2
+            }
+        }
+        #expect(try call("POST", path, key: "test").code == "UNCONFIRMED")
+        #expect(try call("POST", path, key: "test").status == 202)
+        #expect(api.sink.sent.count == 1)
+    }
+
+    /// The endpoint hangs: whoever asks again with the same key waits with the first, and both are told of the one attempt.
+    @Test func aRepeatedTestWaitsWithTheFirst() throws {
+        let id = try api.register()
+        let path = "/v1/webhooks/\(id)/test"
+        let first = try ask(path, #"{"wait":true}"#, key: "test")
+        try #require(eventually { api.tests.expire(now: 0) != nil })
+        let deadline = api.tests.expire(now: 0)
+        api.registry.addedAge.store(4_500, ordering: .relaxed)
+        let again = try ask(path, #"{"wait":true}"#, key: "test")
+        try #require(eventually { api.tests.askers == 2 })
+        #expect(api.tests.expire(now: 0) == deadline, "nor does anybody wait longer for it")
+        let sent = try #require(api.sink.sent.first)
+        var row = sampleRow(1, type: sent.eventType)
+        row.event = sent.event
+        api.tests.saw([row])
+        let answers = try [first.receive(), again.receive()]
+        #expect(answers[0].status == 200 && answers[0].text == answers[1].text)
+        #expect(api.sink.sent.count == 1)
+        // Later, and with the attempt in the log of another process.
+        let second = try TestAPI(beside: api)
+        row.webhook = try #require(WebhookID(id))
+        row.account = api.mine.id
+        #expect(second.logs.write([row], next: 2))
+        let late = try second.call("POST", path, #"{"wait":true}"#, headers: [("Idempotency-Key", "test")])
+        #expect(late.status == 200 && second.sink.sent.isEmpty)
+    }
+
+    /// Asks and does not wait for the answer.
+    private func ask(_ path: String, _ body: String, key: String) throws -> RawConnection {
+        let connection = try RawConnection(port: api.server.port, timeoutSeconds: 10)
+        connection.send(
+            "POST \(path) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(api.mine.key.text)\r\n"
+                + "Idempotency-Key: \(key)\r\nContent-Type: application/json\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        return connection
+    }
+
     @Test func aReplayIsStartedOnce() throws {
         let id = try api.register()
         let since = Timestamp(milliseconds: Clock.wallMilliseconds() - 3_600_000).description
@@ -150,12 +249,70 @@ import Testing
         let either = try call("PATCH", path, #"{"description":"b"}"#, ifMatch: "\"x\", \(first.header("ETag")!)")
         #expect(either.status == 200)
         #expect(try call("PATCH", path, #"{"description":"c"}"#, ifMatch: "*").status == 200)
-        for wrong in ["2", "\"2", "", "2, *"] {
+        for none in ["\"a,b\"", "\"a,b\", W/\"c,\"", "\"\"", "\"x\",, \"y\",", "\"\u{e9}\""] {
+            let response = try call("PATCH", path, #"{"description":"d"}"#, ifMatch: none)
+            #expect(response.status == 412, "\(none)")
+        }
+        for wrong in ["2", "\"2", "", "2, *", ",", "\"a\" \"b\"", "\"a b\"", "w/\"a\"", "W/ \"a\""] {
             let response = try call("PATCH", path, #"{"description":"d"}"#, ifMatch: wrong)
             #expect(response.status == 400 && response.code == "INVALID_HEADER", "\(wrong)")
         }
         #expect(try call("DELETE", path, ifMatch: "*").status == 204)
         #expect(try call("DELETE", path, ifMatch: "*").status == 404)
+    }
+}
+
+@Suite struct ConditionOfEachWriteTests {
+    let api: TestAPI
+    init() throws { api = try TestAPI() }
+
+    /// Registration aside, there is a state that each write can be for.
+    static let writes = Operations.all.filter { $0.method != .get && !$0.pathParameters.isEmpty }
+
+    @Test(arguments: writes, [nil, "key"]) func isKept(_ operation: API.Operation, _ key: String?) throws {
+        let id = try api.register()
+        let since = Timestamp(milliseconds: Clock.wallMilliseconds() - 3_600_000)
+        let replay = try api.call("POST", "/v1/webhooks/\(id)/replay", "{\"since\":\"\(since)\"}")
+        if operation.name == .startReplay {
+            let running = try #require(replay.json["data"]["id"].string)
+            _ = try api.call("DELETE", "/v1/webhooks/\(id)/replays/\(running)")
+        }
+        let event = EventID(bytes: Random.bytes(12))
+        api.source.will(
+            find: .success(
+                Delivery(
+                    webhook: try #require(WebhookID(id)), account: api.mine.id, event: event,
+                    eventType: "module.completed", id: DeliveryID(bytes: Random.bytes(12)), generation: 1,
+                    purpose: .replay, origin: "", body: [])))
+        let objects = [
+            "webhookId": id, "replayId": replay.json["data"]["id"].string ?? "", "eventId": event.description,
+        ]
+        let path = operation.path.split(separator: "/").map { part in
+            part.hasPrefix(":") ? "/\(objects[String(part.dropFirst())] ?? "")" : "/\(part)"
+        }.joined()
+        let body =
+            operation.name == .startReplay
+            ? "{\"since\":\"\(since)\"}" : operation.body.map { String(decoding: $0.example.bytes, as: UTF8.self) }
+        func ask(_ ifMatch: String, _ number: Int) throws -> ProbeResponse {
+            var headers = [("Content-Type", "application/json"), ("If-Match", ifMatch)]
+            if let key { headers.append(("Idempotency-Key", "\(key) \(number)")) }
+            return try api.call(operation.method.rawValue, path, body ?? "", headers: headers)
+        }
+        #expect(operation.parameters.contains { $0.name == "If-Match" })
+        let (before, tag) = try state(id)
+        let late = try ask("\"77\"", 1)
+        #expect(late.status == 412 && late.code == "PRECONDITION_FAILED", "\(late.text)")
+        let wrong = try ask("77", 2)
+        #expect(wrong.status == 400 && wrong.code == "INVALID_HEADER", "\(wrong.text)")
+        #expect(try state(id).webhook == before && api.sink.sent.isEmpty)
+        let right = try ask(tag, 3)
+        #expect(right.status < 300, "\(right.text)")
+    }
+
+    private func state(_ id: String) throws -> (webhook: Webhook?, tag: String) {
+        let tag = try #require(try api.call("GET", "/v1/webhooks/\(id)").header("ETag"))
+        let webhook = try #require(WebhookID(id))
+        return (api.registry.view.read { $0.webhooks[webhook] }, tag)
     }
 }
 

@@ -61,6 +61,41 @@ import Testing
         member.stop()
     }
 
+    /// A key may go once what it sealed is over; one that goes too early takes its own signature only.
+    @Test func aSecretThatIsRotatedOutHoldsNothingUp() throws {
+        let world = try DeliverWorld("secret-rotated")
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let webhook = world.webhook(1, shard: 0, path: "/")
+        let sealed = world.locked(webhook).secrets[0]
+        func made(_ secrets: [SealedSecret], at time: Timestamp) -> TargetState {
+            var webhook = webhook
+            webhook.secrets = secrets
+            return Target.make(
+                webhook, secrets: world.secrets, allowHTTP: true,
+                policy: AddressPolicy(allow: [Network("127.0.0.0/8")!]),
+                at: time)
+        }
+        func signatures(_ state: TargetState) -> Int? {
+            guard case .active(let target) = state else { return nil }
+            let delivery = Delivery(
+                webhook: webhook.id, account: webhook.account, event: EventID(high: 1, low: 1),
+                eventType: "user.created",
+                id: DeliveryID(high: 1, low: 1), generation: 1, purpose: .delivery, origin: "", body: [])
+            let lines = String(decoding: target.headerLines(for: delivery, attempt: 1, at: now), as: UTF8.self)
+            return lines.split(separator: "v1,").count - 1
+        }
+        var old = sealed
+        old.expiresAt = now
+        #expect(signatures(made(webhook.secrets + [old], at: now)) == 1, "it is over")
+        var openable = webhook.secrets[0]
+        (old.expiresAt, openable.expiresAt) = (now.adding(milliseconds: 60_000), now.adding(milliseconds: 60_000))
+        #expect(signatures(made(webhook.secrets + [old, openable], at: now)) == 2, "the others sign")
+        guard case .unusable(.secret, _) = made([sealed, openable], at: now) else {
+            Issue.record("without its current secret a webhook cannot be signed for")
+            return
+        }
+    }
+
     /// The log says it once a webhook, not once for whatever changes in the registry.
     @Test func aSecretIsTriedOnceAChangeOfItsWebhook() throws {
         let world = try DeliverWorld("secret-once")

@@ -2,6 +2,7 @@
 log is whole again."""
 import json
 import os
+import sqlite3
 import subprocess
 
 import pytest
@@ -143,3 +144,24 @@ def test_a_damaged_file_is_replaced_and_read_again_while_it_runs(make_world):
         scene.deliver(10)
         scene.wait_whole()
         until(lambda: len(said(bridge, DAMAGED)) > before, 10, f"the bridge says so after {damage.__name__}")
+
+
+def test_a_file_that_does_not_open_holds_no_delivery_up(make_world, tmp_path):
+    """As a large file of an earlier version, or a disk that hangs: here somebody has the file locked."""
+    world = make_world(state={"directory": str(tmp_path)})
+    bridge = world.run()
+    scene = Scene(world)
+    scene.deliver(3)
+    scene.wait_whole()
+    bridge.stop()
+    holder = sqlite3.connect(tmp_path / "attempts.sqlite", isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+    bridge.run()
+    scene.deliver(3)
+    assert scene.total() is None, "503 while it is not open"
+    tested = scene.account.call("POST", f"/v1/webhooks/{scene.webhook['id']}/test", {"wait": True})
+    assert tested.status_code == 200, "who waits for an attempt is told"
+    scene.sent.add(tested.json()["data"]["eventId"])
+    holder.close()
+    scene.wait_whole()

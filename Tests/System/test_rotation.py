@@ -71,6 +71,27 @@ def status(account, key, bridge):
                         headers={"Authorization": f"Bearer {key}"}).status_code
 
 
+# README: at once, everywhere within a second. The half beside it is the test machine's, which runs all of it on few cores.
+EVERYWHERE_SECONDS = 1 + 0.5
+
+
+def refused_after(account, key, returned, *bridges):
+    """How long after the command each process refused the key, in seconds; asks all of them in turn every 20 ms. Whoever has
+    refused it goes on doing so."""
+    refused = {}
+
+    def ask():
+        for each in bridges:
+            answer = status(account, key, each)
+            if answer == 401:
+                refused.setdefault(each, time.monotonic() - returned)
+            assert answer == (401 if each in refused else 200), answer
+        return len(refused) == len(bridges)
+
+    until(ask, 5, "the key refused by every process")
+    return list(refused.values())
+
+
 def test_an_api_key_is_rotated_and_revoked(world, account):
     bridge, second = world.bridges[0], world.run("second")
     until(lambda: status(account, account.api_key, second) == 200, 10, "known to both")
@@ -94,10 +115,11 @@ def test_an_api_key_is_rotated_and_revoked(world, account):
     assert account.api_key not in str(listed) and made["apiKey"] not in str(listed)
 
     result = accounts(bridge, "revoke-key", "--account", account.id, "--key", old_id)
+    times = refused_after(account, account.api_key, time.monotonic(), bridge, second)
+    assert max(times) <= EVERYWHERE_SECONDS, times
     assert result.returncode == 0 and json.loads(result.stdout) == {
         "accountId": account.id, "keyId": old_id, "revoked": True}
     for each in (bridge, second):
-        until(lambda: status(account, account.api_key, each) == 401, 5, "the old key refused")
         assert status(account, made["apiKey"], each) == 200
     again = accounts(bridge, "revoke-key", "--account", account.id, "--key", old_id)
     assert again.returncode == 1 and "no API key of this id" in again.stderr
@@ -107,7 +129,8 @@ def test_an_api_key_is_rotated_and_revoked(world, account):
     assert nobody.returncode == 1 and nobody.stdout == ""
     assert accounts(bridge, "rotate-key", "--account", account.id, "--overlap-hours", "169").returncode == 2
     ended = accounts(bridge, "rotate-key", "--account", account.id, "--overlap-hours", "0")
-    until(lambda: status(account, made["apiKey"], second) == 401, 5, "without an overlap the old key ends at once")
+    times = refused_after(account, made["apiKey"], time.monotonic(), bridge, second)
+    assert max(times) <= EVERYWHERE_SECONDS, ("without an overlap the old key ends at once", times)
     assert status(account, json.loads(ended.stdout)["apiKey"], second) == 200
 
 
@@ -118,6 +141,10 @@ def test_secrets_are_sealed_again_with_a_new_key(make_world):
     webhook = account.register(world.receiver.url("/sealed"), "module.completed")
     other = account.register(world.receiver.url("/other"), "user.created")
     account.call("POST", f"/v1/webhooks/{other['id']}/rotate-secret", {"overlapSeconds": 3600})
+    # Three secrets on the topic, of which one is over when it comes to the keys.
+    brief = account.register(world.receiver.url("/brief"), "user.created")
+    account.call("POST", f"/v1/webhooks/{brief['id']}/rotate-secret", {"overlapSeconds": 1})
+    ended = time.time() + 1
     path = bridge.settings["secrets"]["keyFile"]
     old, new = open(path, "rb").read(), os.urandom(32)
 
@@ -142,16 +169,22 @@ def test_secrets_are_sealed_again_with_a_new_key(make_world):
 
     write_keys(("k2", new), ("default", old))
     restart()
-    assert key_ids() == {webhook["id"]: ["default"], other["id"]: ["default", "default"]}
-    assert rewrap() == (0, {"webhooks": 2, "secrets": 3, "rewrapped": 3, "failed": 0}, "")
-    assert key_ids() == {webhook["id"]: ["k2"], other["id"]: ["k2", "k2"]}
-    assert rewrap() == (0, {"webhooks": 2, "secrets": 3, "rewrapped": 0, "failed": 0}, "")
+    until(lambda: time.time() > ended, 5, "the brief overlap over")
+    both = ["default", "default"]
+    assert key_ids() == {webhook["id"]: ["default"], other["id"]: both, brief["id"]: both}
+    assert rewrap() == (0, {"webhooks": 3, "secrets": 5, "rewrapped": 4, "failed": 0}, "")
+    assert key_ids() == {webhook["id"]: ["k2"], other["id"]: ["k2", "k2"], brief["id"]: ["k2", "default"]}
+    assert rewrap() == (0, {"webhooks": 3, "secrets": 5, "rewrapped": 0, "failed": 0}, "")
+    # The old key may go: what is still sealed with it signs nothing any more.
     write_keys(("k2", new))
     restart()
+    assert rewrap() == (0, {"webhooks": 3, "secrets": 5, "rewrapped": 0, "failed": 0}, "")
+    account.call("PATCH", f"/v1/webhooks/{brief['id']}", {"events": ["module.completed"]})
     publish(world, account)
     assert received(world, "/sealed", 1).signed_with(webhook["signingSecret"]), "the same secret as ever"
+    assert received(world, "/brief", 1)
 
     write_keys(("k3", os.urandom(32)))
     code, counts, complaint = rewrap()
-    assert code == 1 and counts == {"webhooks": 2, "secrets": 3, "rewrapped": 0, "failed": 2}
+    assert code == 1 and counts == {"webhooks": 3, "secrets": 5, "rewrapped": 0, "failed": 3}
     assert webhook["id"] in complaint and "k2" in complaint

@@ -49,18 +49,27 @@ package final class LogStore: Sendable {
         let fail: @Sendable (LogStoreError) -> Void
     }
 
-    /// Opens or makes `attempts.sqlite` in the directory, which must exist. Never fails: without a usable file it goes
-    /// on trying, and says so in the log.
-    package init(directory: String, limits: LogLimits = LogLimits()) {
+    /// How long the first queries wait for the file, which is open in no time unless it is large, old or on a slow disk.
+    private static let openingMilliseconds = 1000
+
+    /// Opens or makes `attempts.sqlite` in the directory, which must exist, on a thread of its own: nobody waits for it here,
+    /// and what is asked before it is open fails as unavailable. Never fails: without a usable file it goes on trying, and
+    /// says so in the log.
+    /// - Parameter opening: called on that thread before the file is opened for the first time.
+    package init(
+        directory: String, limits: LogLimits = LogLimits(), opening: @escaping @Sendable () -> Void = {}
+    ) {
         file = LogFile(path: directory + "/attempts.sqlite")
         self.limits = limits
         batches = Inbox(wake: EventFD())
         queries = Inbox(wake: EventFD())
         let opened = EventFD()
-        let writer = OwnedThread(name: "log-writer") { [self] in write(opened) }
-        let reader = OwnedThread(name: "log-reader") { [self] in read() }
+        let writer = OwnedThread(name: "log-writer") { [self] in
+            opening()
+            write(opened)
+        }
+        let reader = OwnedThread(name: "log-reader") { [self] in read(opened) }
         threads.withLock { $0 = [writer, reader] }
-        opened.wait(milliseconds: 5000)
     }
 
     /// Writes what is pending, as far as it can be, and ends both threads. Call it once, before letting go.
@@ -79,7 +88,7 @@ package final class LogStore: Sendable {
     /// changed, ask again and read from 24 h back what is missing.
     package func resumeOffsets() -> [Int32: Int64] { offsets.withLock { $0 } }
 
-    /// Counts the files that were opened: 1 after a good start, one more for each that had to be replaced.
+    /// Counts the files that were opened: 0 until the first one is, one more for each that had to be replaced.
     package var generation: Int { files.load(ordering: .acquiring) }
 
     /// Takes rows and the offsets behind them, both or neither. Any thread; never blocks.
@@ -261,14 +270,19 @@ package final class LogStore: Sendable {
                 fail: { completion(.failure($0)) }))
     }
 
-    private func read() {
+    private func read(_ opened: EventFD) {
         var reader: LogReader?
+        var hasWaited = false
         var generation = 0
         var taken: [Query] = []
         while true {
             queries.wake.wait(milliseconds: 10_000)
             queries.wake.clear()
             queries.take(into: &taken)
+            if !hasWaited, !taken.isEmpty {
+                hasWaited = true
+                opened.wait(milliseconds: Self.openingMilliseconds)
+            }
             for query in taken {
                 pendingQueries.wrappingSubtract(1, ordering: .relaxed)
                 if generation != self.generation {

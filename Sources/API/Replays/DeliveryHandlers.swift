@@ -7,6 +7,7 @@ internal import Runtime
 
 struct DeliveryHandlers: Sendable {
     let webhooks: WebhookHandlers
+    let keyed: KeyedRequests
     let logs: LogStore
     let sources: any ReplaySource
     let sink: any DeliverySink
@@ -24,49 +25,76 @@ struct DeliveryHandlers: Sendable {
         } catch {
             return call.respond(error)
         }
-        webhooks.note(webhook.id, for: call) { noted in retry(event, webhook, noted, call) }
+        keyed.claim(webhook.id, for: call) { keyed in
+            let run = RetryID(
+                bytes: keyed.map { Digest.sha256(Array("retry\0\($0.command)".utf8)) } ?? Random.bytes(12))
+            let request = Request(event: event, webhook: webhook, run: run, keyed: keyed, call: call)
+            // What it was made from may be gone by now; it was sent all the same.
+            if keyed?.standing == .sent { return call.respond(.retried(event, request.delivery)) }
+            look(request)
+        }
     }
 
-    private func retry(_ event: EventID, _ webhook: Webhook, _ noted: WebhookHandlers.Applied?, _ call: APICall) {
-        let run = RetryID(bytes: noted.map { Digest.sha256(Array("retry\0\($0.command)".utf8)) } ?? Random.bytes(12))
-        logs.newest(of: event, webhook: webhook.id, account: call.account) { found in
+    private struct Request: Sendable {
+        let event: EventID
+        let webhook: Webhook
+        let run: RetryID
+        let keyed: KeyedRequest?
+        let call: APICall
+
+        /// Contract §1: the digest over event id, webhook id and run.
+        var delivery: DeliveryID {
+            let (high, low) = Digest.prefix(of: Array("\(event)\0\(webhook.id)\0\(run)".utf8))
+            return DeliveryID(high: high, low: low)
+        }
+    }
+
+    private func look(_ request: Request) {
+        logs.newest(of: request.event, webhook: request.webhook.id, account: request.call.account) { found in
             switch found {
             case .success(let row):
                 // A test event has no source; another test is another event.
-                if let row, row.eventType == TestEvent.type { return call.respond(.eventNotFound()) }
-                // Asked for before with this key: attempted since, or on its way unless it was given up.
-                let isUnderWay = noted?.repeats.map { first in
-                    !RepeatedRequest.wasGivenUp(first) || row.map { $0.at >= first } ?? false
-                }
-                find(
-                    event, row?.origin.flatMap { RecordOrigin($0) }, webhook, run, isUnderWay: isUnderWay ?? false, call
-                )
-            case .failure(.busy): call.respond(.unavailable("Too many log queries wait; try again."))
+                if row?.eventType == TestEvent.type { return end(request, .eventNotFound()) }
+                find(request, row?.origin.flatMap { RecordOrigin($0) })
+            case .failure(.busy): end(request, .unavailable("Too many log queries wait; try again."))
             case .failure(.unavailable):
-                call.respond(.unavailable("The log cannot be read now, so the event cannot be found. Try again."))
+                end(request, .unavailable("The log cannot be read now, so the event cannot be found. Try again."))
             }
         }
     }
 
-    private func find(
-        _ event: EventID, _ origin: RecordOrigin?, _ webhook: Webhook, _ run: RetryID, isUnderWay: Bool, _ call: APICall
-    ) {
-        sources.find(event, from: origin, for: webhook, run: run) { found in
+    private func find(_ request: Request, _ origin: RecordOrigin?) {
+        sources.find(request.event, from: origin, for: request.webhook, run: request.run) { found in
             switch found {
-            case .success(let delivery) where isUnderWay: call.respond(.retried(delivery.event, delivery.id))
-            case .success(let delivery): send(delivery, call)
-            case .failure(let fault): call.respond(.sourceFault(fault))
+            case .success where request.keyed?.standing == .underWay: request.call.respond(.requestUnderWay())
+            case .success(let delivery): send(delivery, request)
+            case .failure(let fault): end(request, .sourceFault(fault))
             }
         }
     }
 
-    private func send(_ delivery: Delivery, _ call: APICall) {
+    private func send(_ delivery: Delivery, _ request: Request) {
+        guard request.keyed?.maySend() ?? true else {
+            return end(request, .unavailable("The event was not found in time; try again."))
+        }
         sink.send(delivery) { isAcknowledged in
-            guard isAcknowledged else { return call.respond(.unconfirmedRetry()) }
-            Log.info(
-                "delivery asked for again", .actor("\(Actor.key(call.keyID))"), .account("\(call.account)"),
-                .webhook("\(delivery.webhook)"), .event("\(delivery.event)"), .delivery("\(delivery.id)"))
-            call.respond(.retried(delivery.event, delivery.id))
+            if isAcknowledged {
+                Log.info(
+                    "delivery asked for again", .actor("\(Actor.key(request.call.keyID))"),
+                    .account("\(request.call.account)"), .webhook("\(delivery.webhook)"),
+                    .event("\(delivery.event)"), .delivery("\(delivery.id)"))
+            }
+            keyed.settle(request.keyed, isSent: isAcknowledged, request.webhook.id, for: request.call) { isSent in
+                request.call.respond(
+                    isSent ? .retried(delivery.event, delivery.id) : APIError.unconfirmedRetry().response)
+            }
+        }
+    }
+
+    /// Answers a request that sends nothing.
+    private func end(_ request: Request, _ error: APIError) {
+        keyed.settle(request.keyed, isSent: false, request.webhook.id, for: request.call) { _ in
+            request.call.respond(error)
         }
     }
 }

@@ -30,7 +30,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
 
     package var status: Int {
         switch self {
-        case .badRequest, .invalidJSON, .invalidParameter, .invalidHeader: 400
+        case .badRequest, .invalidJSON, .invalidParameter, .invalidHeader, .unsupportedTransferEncoding: 400
         case .unauthorized: 401
         case .notFound, .webhookNotFound, .replayNotFound, .eventNotFound: 404
         case .methodNotAllowed: 405
@@ -42,7 +42,6 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .validationFailed, .replayTooWide, .idempotencyKeyReused: 422
         case .rateLimited, .tooManyTests: 429
         case .requestHeadersTooLarge: 431
-        case .unsupportedTransferEncoding: 501
         case .unconfirmed, .unavailable: 503
         }
     }

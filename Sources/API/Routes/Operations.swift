@@ -19,7 +19,7 @@ package enum Operations {
     private static let ifMatch = Operation.Parameter(
         name: "If-Match", place: .header,
         summary:
-            "The `ETag` of the webhook as you know it: the change is made only while it still is so. `*`: in any case.",
+            "The `ETag` of the webhook as you know it: the request is carried out only while it still is so. `*`: in any case.",
         schema: ["type": "string"])
 
     private static let webhook = Operation.Answer(
@@ -66,12 +66,12 @@ package enum Operations {
             details:
                 "The new secret is in this answer and never again. For `overlapSeconds` the old one goes on signing "
                 + "`X-Learnault-Signature`, and `webhook-signature` carries both.",
-            parameters: [idempotencyKey],
+            parameters: [idempotencyKey, ifMatch],
             body: Operation.Body(schema: "RotateSecret", isRequired: false, example: ["overlapSeconds": 86_400]),
             answers: [
                 Operation.Answer(
                     status: 200, summary: "The new secret.", schema: "RotatedSecretAnswer", headers: ["ETag"])
-            ], errors: [.webhookNotFound, .idempotencyKeyReused, .unconfirmed]),
+            ], errors: [.webhookNotFound, .preconditionFailed, .idempotencyKeyReused, .unconfirmed]),
     ]
 
     // MARK: Deliveries
@@ -80,14 +80,14 @@ package enum Operations {
         Operation(
             name: .testWebhook, method: .post, path: "/v1/webhooks/:webhookId/test", summary: "Send a test event",
             details: "One attempt, which counts nowhere; an inactive webhook is tested as well.",
-            parameters: [idempotencyKey],
+            parameters: [idempotencyKey, ifMatch],
             body: Operation.Body(schema: "Test", isRequired: false, example: ["event": "webhook.test"]),
             answers: [
                 Operation.Answer(
                     status: 200, summary: "With `wait`: the attempt's log entry.", schema: "TestAttemptAnswer"),
                 Operation.Answer(
                     status: 202, summary: "The test event is on its way.", schema: "TestAcceptedAnswer"),
-            ], errors: [.webhookNotFound, .idempotencyKeyReused, .tooManyTests, .unconfirmed]),
+            ], errors: [.webhookNotFound, .preconditionFailed, .idempotencyKeyReused, .tooManyTests, .unconfirmed]),
         Operation(
             name: .listAttempts, method: .get, path: "/v1/webhooks/:webhookId/logs", summary: "The delivery log",
             details: "A record for each attempt, newest first.", parameters: logParameters,
@@ -96,10 +96,12 @@ package enum Operations {
         Operation(
             name: .retryDelivery, method: .post, path: "/v1/webhooks/:webhookId/deliveries/:eventId/retry",
             summary: "Send one event again", details: "A delivery of its own with all its retries.",
-            parameters: [idempotencyKey], body: Operation.Body(schema: "Nothing", isRequired: false, example: [:]),
+            parameters: [idempotencyKey, ifMatch],
+            body: Operation.Body(schema: "Nothing", isRequired: false, example: [:]),
             answers: [Operation.Answer(status: 202, summary: "It is on its way.", schema: "RetryAnswer")],
             errors: [
-                .webhookNotFound, .eventNotFound, .webhookInactive, .eventExpired, .idempotencyKeyReused, .unconfirmed,
+                .webhookNotFound, .eventNotFound, .webhookInactive, .eventExpired, .preconditionFailed,
+                .idempotencyKeyReused, .unconfirmed,
             ]),
     ]
 
@@ -125,14 +127,15 @@ package enum Operations {
             name: .startReplay, method: .post, path: "/v1/webhooks/:webhookId/replay",
             summary: "Send a time range of events again",
             details: "One at a time for each webhook. With `dryRun` it is counted and nothing is sent.",
-            parameters: [idempotencyKey],
+            parameters: [idempotencyKey, ifMatch],
             body: Operation.Body(
                 schema: "NewReplay", isRequired: true, example: ["since": "2024-01-15T10:30:00Z", "dryRun": true]),
             answers: [
                 Operation.Answer(status: 202, summary: "It has begun.", schema: "ReplayAnswer", headers: ["Location"])
             ],
             errors: [
-                .webhookNotFound, .webhookInactive, .replayRunning, .replayTooWide, .idempotencyKeyReused, .unconfirmed,
+                .webhookNotFound, .webhookInactive, .replayRunning, .replayTooWide, .preconditionFailed,
+                .idempotencyKeyReused, .unconfirmed,
             ]),
         Operation(
             name: .getReplay, method: .get, path: "/v1/webhooks/:webhookId/replays/:replayId",
@@ -141,9 +144,10 @@ package enum Operations {
             errors: [.webhookNotFound, .replayNotFound]),
         Operation(
             name: .cancelReplay, method: .delete, path: "/v1/webhooks/:webhookId/replays/:replayId",
-            summary: "Cancel a replay", details: "What of it still waits is dropped.", parameters: [idempotencyKey],
+            summary: "Cancel a replay", details: "What of it still waits is dropped.",
+            parameters: [idempotencyKey, ifMatch],
             answers: [Operation.Answer(status: 204, summary: "It has ended.")],
-            errors: [.webhookNotFound, .replayNotFound, .idempotencyKeyReused, .unconfirmed]),
+            errors: [.webhookNotFound, .replayNotFound, .preconditionFailed, .idempotencyKeyReused, .unconfirmed]),
     ]
 
     // MARK: What is the same for everybody

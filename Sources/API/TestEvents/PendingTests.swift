@@ -23,14 +23,19 @@ struct PendingTests<Asker> {
 
     struct Ended {
         let event: EventID
-        let asker: Asker
+        let askers: [Asker]
         let ending: Ending
     }
 
     private struct Pending {
-        let asker: Asker
+        /// Several where a request was sent again with its idempotency key.
+        var askers: [Asker]
         let account: AccountID
         let waits: Bool
+        /// Nobody is told of the attempt before the acknowledgement.
+        let holds: Bool
+        /// What was held.
+        var row: AttemptRow?
         /// Set once the broker has the event.
         var deadline: UInt64?
     }
@@ -42,24 +47,32 @@ struct PendingTests<Asker> {
     init(limits: Limits) { self.limits = limits }
 
     var isEmpty: Bool { pending.isEmpty }
+    var askers: Int { pending.values.reduce(0) { $0 + $1.askers.count } }
 
     /// When ``expire(now:)`` has something to do; nil while it has not.
     var nextDeadline: UInt64? { pending.values.lazy.compactMap(\.deadline).min() }
 
-    /// Remembers who asks, before the event is handed over.
+    func contains(_ event: EventID) -> Bool { pending[event] != nil }
+
+    /// Remembers who asks, before the event is handed over. Who asks for one that somebody waits for already waits with him.
     /// - Returns: nil, or why not; then nothing was remembered.
-    mutating func add(_ event: EventID, account: AccountID, waits: Bool, asker: Asker) -> Refusal? {
-        guard pending.count < limits.total else { return .tooMany }
+    mutating func add(
+        _ event: EventID, account: AccountID, waits: Bool, holds: Bool = false, asker: Asker
+    ) -> Refusal? {
+        guard askers < limits.total else { return .tooMany }
         // No index by account: both numbers are small, and a person asks.
-        guard pending.values.count(where: { $0.account == account }) < limits.perAccount else {
-            return .tooManyOfAccount
+        let ofAccount = pending.values.reduce(0) { $0 + ($1.account == account ? $1.askers.count : 0) }
+        guard ofAccount < limits.perAccount else { return .tooManyOfAccount }
+        if pending[event] == nil {
+            pending[event] = Pending(askers: [], account: account, waits: waits, holds: holds)
         }
-        pending[event] = Pending(asker: asker, account: account, waits: waits)
+        pending[event]?.askers.append(asker)
         return nil
     }
 
     mutating func acknowledged(_ event: EventID, now: UInt64) -> Ended? {
-        guard let entry = pending[event] else { return nil }
+        guard let entry = pending[event], entry.deadline == nil else { return nil }
+        if let row = entry.row { return end(event, .attempted(row)) }
         guard entry.waits, !isReleased else { return end(event, .accepted) }
         pending[event]?.deadline = now + limits.waitNanoseconds
         return nil
@@ -70,7 +83,11 @@ struct PendingTests<Asker> {
 
     /// An attempt was recorded, which may be seen before the acknowledgement.
     mutating func saw(_ row: AttemptRow) -> Ended? {
-        guard pending[row.event]?.waits == true else { return nil }
+        guard let entry = pending[row.event], entry.waits else { return nil }
+        guard entry.deadline != nil || !entry.holds else {
+            pending[row.event]?.row = row
+            return nil
+        }
         return end(row.event, .attempted(row))
     }
 
@@ -88,6 +105,6 @@ struct PendingTests<Asker> {
     }
 
     private mutating func end(_ event: EventID, _ ending: Ending) -> Ended? {
-        pending.removeValue(forKey: event).map { Ended(event: event, asker: $0.asker, ending: ending) }
+        pending.removeValue(forKey: event).map { Ended(event: event, askers: $0.askers, ending: ending) }
     }
 }

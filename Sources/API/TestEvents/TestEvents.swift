@@ -1,6 +1,7 @@
 // Hands test events to the broker and answers those who asked for them, on the threads that bring the news: the
 // acknowledgement, the attempt, the end of the time.
 package import Core
+internal import HTTPServer
 internal import JSON
 internal import Runtime
 
@@ -25,23 +26,65 @@ package final class TestEvents: Sendable {
         pending = Guarded(PendingTests(limits: limits))
     }
 
+    /// What has to be done between the broker's acknowledgement, or its lack, and the answer; says in the end whether the
+    /// asker may be told that his event is on its way.
+    typealias Settle = @Sendable (_ isSent: Bool, _ then: @escaping @Sendable (Bool) -> Void) -> Void
+
     /// Answers the call in the end. Never blocks.
-    /// - Parameter waits: for the attempt and its log entry.
-    func send(_ delivery: Delivery, waits: Bool, for call: APICall) {
+    /// - Parameters:
+    ///   - waits: for the attempt and its log entry.
+    ///   - settle: nil: there is nothing to do. Called once, also where nothing is sent.
+    func send(_ delivery: Delivery, waits: Bool, for call: APICall, settle: Settle? = nil) {
         let event = delivery.event
-        let refusal = pending.withLock { $0.add(event, account: call.account, waits: waits, asker: call) }
-        switch refusal {
-        case .tooMany: return call.respond(.unavailable("Too many test events are under way; try again."))
-        case .tooManyOfAccount: return call.respond(.tooManyTests())
-        case nil: break
+        let refusal = pending.withLock {
+            $0.add(event, account: call.account, waits: waits, holds: settle != nil, asker: call)
+        }
+        if let refusal {
+            settle?(false) { _ in }
+            return refuse(call, refusal)
         }
         sink.send(delivery) { [self] isAcknowledged in
-            answer(
-                pending.withLock {
-                    isAcknowledged ? $0.acknowledged(event, now: Clock.monotonic()) : $0.givenUp(event)
-                })
+            guard let settle else { return ended(event, isSent: isAcknowledged) }
+            settle(isAcknowledged) { [self] isSent in ended(event, isSent: isSent) }
         }
     }
+
+    /// Waits with those who wait for the event already.
+    /// - Returns: false: nobody does here, and the call is not answered.
+    func join(_ event: EventID, for call: APICall) -> Bool {
+        let refusal: PendingTests<APICall>.Refusal?? = pending.withLock { pending in
+            guard pending.contains(event) else { return nil }
+            return .some(pending.add(event, account: call.account, waits: true, asker: call))
+        }
+        guard let refusal else { return false }
+        if let refusal { refuse(call, refusal) }
+        return true
+    }
+
+    /// Waits for the attempt of an event that the broker has.
+    func wait(for event: EventID, _ call: APICall) {
+        let (refusal, now) = pending.withLock { pending in
+            let isFirst = !pending.contains(event)
+            let refusal = pending.add(event, account: call.account, waits: true, asker: call)
+            return (refusal, isFirst && refusal == nil ? pending.acknowledged(event, now: Clock.monotonic()) : nil)
+        }
+        if let refusal { return refuse(call, refusal) }
+        answer(now)
+    }
+
+    private func refuse(_ call: APICall, _ refusal: PendingTests<APICall>.Refusal) {
+        switch refusal {
+        case .tooMany: call.respond(.unavailable("Too many test events are under way; try again."))
+        case .tooManyOfAccount: call.respond(.tooManyTests())
+        }
+    }
+
+    private func ended(_ event: EventID, isSent: Bool) {
+        answer(pending.withLock { isSent ? $0.acknowledged(event, now: Clock.monotonic()) : $0.givenUp(event) })
+    }
+
+    /// How many have no answer yet.
+    package var askers: Int { pending.withLock { $0.askers } }
 
     /// The attempts that were recorded, of whatever event.
     package func saw(_ rows: [AttemptRow]) {
@@ -67,11 +110,18 @@ package final class TestEvents: Sendable {
 
     private func answer(_ ended: PendingTests<APICall>.Ended?) {
         guard let ended else { return }
-        switch ended.ending {
-        case .accepted:
-            ended.asker.respond(.data(202) { $0.object { $0.field("eventId", ended.event.description) } })
-        case .attempted(let row): ended.asker.respond(.data(200) { $0.logEntry(row) })
-        case .unconfirmed: ended.asker.respond(.unconfirmedTest())
+        for asker in ended.askers {
+            switch ended.ending {
+            case .accepted: asker.respond(.testAccepted(ended.event))
+            case .attempted(let row): asker.respond(.data(200) { $0.logEntry(row) })
+            case .unconfirmed: asker.respond(.unconfirmedTest())
+            }
         }
+    }
+}
+
+extension HTTPServerResponse {
+    static func testAccepted(_ event: EventID) -> HTTPServerResponse {
+        .data(202) { $0.object { $0.field("eventId", event.description) } }
     }
 }

@@ -19,19 +19,9 @@ struct TestRequest: Equatable {
     }
 }
 
-/// A request with an idempotency key that makes no record of the registry's: whether what the first one asked for is on its
-/// way, only its process knows.
-enum RepeatedRequest {
-    /// As long as the sink of deliveries goes on trying: then the asker is told, and the same request is to be carried out.
-    private static let patienceMilliseconds: Int64 = 4000
-
-    static func wasGivenUp(_ first: Timestamp) -> Bool {
-        Clock.wallMilliseconds() - first.milliseconds > patienceMilliseconds
-    }
-}
-
 struct TestHandlers: Sendable {
     let webhooks: WebhookHandlers
+    let keyed: KeyedRequests
     let logs: LogStore
     let tests: TestEvents
 
@@ -45,31 +35,41 @@ struct TestHandlers: Sendable {
         } catch {
             return call.respond(error)
         }
-        webhooks.note(webhook.id, for: call) { noted in
-            guard let noted else { return send(EventID(bytes: Random.bytes(12)), webhook, request, call) }
-            let event = EventID(bytes: Digest.sha256(Array("test\0\(noted.command)".utf8)))
-            guard let first = noted.repeats else { return send(event, webhook, request, call) }
-            logs.newest(of: event, webhook: webhook.id, account: call.account) { found in
-                if case .success(let row?) = found {
-                    return call.respond(
-                        request.waits
-                            ? .data(200) { $0.logEntry(row) }
-                            : .data(202) { $0.object { $0.field("eventId", event.description) } })
-                }
-                // The first one has been given up if it is older than its asker's patience; else it is under way.
-                guard RepeatedRequest.wasGivenUp(first) else {
-                    return call.respond(.data(202) { $0.object { $0.field("eventId", event.description) } })
-                }
-                send(event, webhook, request, call)
+        keyed.claim(webhook.id, for: call) { keyed in
+            guard let keyed else { return send(EventID(bytes: Random.bytes(12)), webhook, request, nil, call) }
+            let event = EventID(bytes: Digest.sha256(Array("test\0\(keyed.command)".utf8)))
+            switch keyed.standing {
+            case .sends: send(event, webhook, request, keyed, call)
+            case .underWay: if !tests.join(event, for: call) { call.respond(.requestUnderWay()) }
+            case .sent: answer(event, webhook, request, call)
             }
         }
     }
 
-    private func send(_ event: EventID, _ webhook: Webhook, _ request: TestRequest, _ call: APICall) {
+    /// What the first request sent.
+    private func answer(_ event: EventID, _ webhook: Webhook, _ request: TestRequest, _ call: APICall) {
+        guard request.waits else { return call.respond(.testAccepted(event)) }
+        // Looked for while somebody waits, so that it is not missed between the two.
+        tests.wait(for: event, call)
+        logs.newest(of: event, webhook: webhook.id, account: call.account) { found in
+            if case .success(let row?) = found { tests.saw([row]) }
+        }
+    }
+
+    private func send(
+        _ event: EventID, _ webhook: Webhook, _ request: TestRequest, _ keyed: KeyedRequest?, _ call: APICall
+    ) {
         Log.info(
             "test event asked for", .actor("\(Actor.key(call.keyID))"), .account("\(call.account)"),
             .webhook("\(webhook.id)"), .event("\(event)"))
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
-        tests.send(TestEvent.delivery(event, to: webhook, at: now), waits: request.waits, for: call)
+        var settle: TestEvents.Settle?
+        if let keyed {
+            settle = { [requests = self.keyed] isSent, then in
+                requests.settle(keyed, isSent: isSent, webhook.id, for: call, then: then)
+            }
+        }
+        tests.send(
+            TestEvent.delivery(event, to: webhook, at: now), waits: request.waits, for: call, settle: settle)
     }
 }

@@ -52,6 +52,9 @@ package struct SealedSecret: Equatable, Sendable {
         self.createdAt = createdAt
         self.expiresAt = expiresAt
     }
+
+    /// Whether it signs what is sent then.
+    package func isValid(at now: Timestamp) -> Bool { expiresAt.map { $0 > now } ?? true }
 }
 
 package struct Webhook: Equatable, Sendable {

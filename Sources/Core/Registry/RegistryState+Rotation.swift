@@ -26,7 +26,7 @@ extension RegistryState {
         webhook.secrets = [secret]
         if overlapMilliseconds > 0 {
             let end = at.adding(milliseconds: overlapMilliseconds)
-            for var kept in old.secrets where kept.expiresAt.map({ $0 > at }) ?? true {
+            for var kept in old.secrets where kept.isValid(at: at) {
                 // One that is being rotated out already keeps the end its owner was told.
                 kept.expiresAt = kept.expiresAt ?? end
                 webhook.secrets.append(kept)
