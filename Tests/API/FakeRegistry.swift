@@ -14,6 +14,8 @@ import Testing
 final class FakeRegistry: RegistryClient {
     let view = RegistryView()
     let unconfirmed = Atomic(false)
+    /// What every command is answered without being judged, where it is set.
+    let forced = Guarded<CommandOutcome?>(nil)
     let commands = Guarded<[Command]>([])
     private let state = Guarded((registry: RegistryState(webhooksPerAccount: 10), memory: AnswerMemory()))
 
@@ -21,6 +23,7 @@ final class FakeRegistry: RegistryClient {
         commands.withLock { $0.append(command) }
         _ = OwnedThread(name: "registry") { [self] in
             if unconfirmed.load(ordering: .relaxed) { return completion(.unconfirmed) }
+            if let outcome = forced.withLock({ $0 }) { return completion(outcome) }
             completion(outcome(of: command))
         }
     }
