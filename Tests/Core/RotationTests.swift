@@ -172,6 +172,14 @@ extension RegistryState {
         #expect(memory[CommandID(high: 3, low: 9)] == .applied)
     }
 
+    /// An older registry's answer stands on `results` without a receipt: it is the key's for its day.
+    @Test func anAnswerWithoutAReceiptIsTheKeysToo() {
+        var memory = AnswerMemory()
+        let change = command(.deleteWebhook(id), fingerprint: "a")
+        memory.note(change.id, .applied, at: start, now: start)
+        #expect(memory.recall(change) == .repeated(.applied, nil))
+    }
+
     @Test func aRefusalIsRepeatedToo() {
         var (registry, memory) = (state(), AnswerMemory())
         let unknown = Command.Change.deleteWebhook(WebhookID(high: 9, low: 9))
