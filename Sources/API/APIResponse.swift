@@ -95,6 +95,15 @@ extension APIError {
             headers: [("Retry-After", "1")])
     }
 
+    /// The registry has said so, and what it wrote has not come to this process.
+    static func carriedOut() -> APIError {
+        APIError(
+            status: 503, code: ErrorCode.carriedOut.rawValue,
+            message:
+                "The change was carried out, but its result cannot be shown yet. Read it again before you repeat it.",
+            headers: [("Retry-After", "1")])
+    }
+
     /// A test event is no write of the registry's, which could refuse it when it is late.
     static func unconfirmedTest() -> APIError {
         APIError(
@@ -127,15 +136,17 @@ extension APIError {
         case .webhookNotFound: webhookNotFound()
         // The account went while its request was under way.
         case .accountNotFound: unauthorized(hadKey: true)
-        case .tooLate: unconfirmed()
+        // A replay made for the webhook before it was switched off and on again, of which this process had not heard: the same
+        // request will be right in a moment.
+        case .tooLate, .olderGeneration: unconfirmed()
         case .webhookInactive: webhookInactive()
         case .replayRunning: replayRunning(nil)
         case .replayNotFound: replayNotFound()
         case .preconditionFailed: preconditionFailed()
         case .keyReused: keyReused()
-        case .accountExists, .webhookExists, .olderGeneration, .replayEnded, .apiKeyNotFound, .secretChanged:
-            APIError(
-                status: 409, code: refusal.rawValue, message: "The change conflicts with a newer state; try again.")
+        // Of commands that the API does not send; a webhook's id is random.
+        case .accountExists, .webhookExists, .replayEnded, .apiKeyNotFound, .secretChanged:
+            unavailable("The change conflicts with a newer state and was not made. Read that, then decide anew.")
         }
     }
 }

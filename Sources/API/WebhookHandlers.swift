@@ -14,10 +14,6 @@ struct WebhookHandlers: Sendable {
     let fields: WebhookFields
     let webhooksPerAccount: Int
 
-    /// The client gives up at 5 s; the registry must not apply a command it can no longer answer in time, also where its
-    /// clock is behind by what `CommandAge` takes for agreement.
-    static let commandMilliseconds: Int64 = 5000 - CommandAge.skewMilliseconds
-
     // MARK: Reading
 
     func list(_ call: APICall) {
@@ -74,7 +70,9 @@ struct WebhookHandlers: Sendable {
             id: id, account: call.account, url: body.url, description: body.description, events: body.events,
             isActive: body.isActive, version: body.version, createdAt: now, updatedAt: now, secrets: [secret.sealed])
         send(.createWebhook(made), at: now, for: call) { applied in
-            let webhook = applied.webhook ?? made
+            // Of a registry from before there were receipts: what its first answer left is not known, and this one's id never came
+            // to be.
+            guard let webhook = applied.webhook else { return APIError.carriedOut().response }
             guard let text = self.text(of: secret, in: webhook) else { return APIError.secretUnopenable().response }
             return .created(webhook, signingSecret: text).tagged(webhook)
         }
@@ -153,7 +151,7 @@ struct WebhookHandlers: Sendable {
         if case .createWebhook = change { isNew = true }
         let command = Command(
             id: guards.command, account: call.account, at: now,
-            notAfter: now.adding(milliseconds: Self.commandMilliseconds), change: change, actor: .key(call.keyID),
+            notAfter: now.adding(milliseconds: CommandAge.validMilliseconds), change: change, actor: .key(call.keyID),
             fingerprint: guards.fingerprint, revisions: isNew ? nil : guards.revisions)
         client.send(command) { outcome in
             switch outcome {
@@ -166,6 +164,11 @@ struct WebhookHandlers: Sendable {
                     "a change through the API was not confirmed in time", .account("\(call.account)"),
                     .command("\(command.id)"))
                 call.respond(.unconfirmed())
+            case .unseen:
+                Log.warning(
+                    "a change through the API was carried out, but this process's view does not show it in time",
+                    .account("\(call.account)"), .command("\(command.id)"))
+                call.respond(.carriedOut())
             }
         }
     }

@@ -7,13 +7,15 @@ internal import Kafka
 extension EpochMarker {
     /// The key of markers on `results`, `accounts` and `subscriptions`.
     package static let key = "epoch"
+    /// The next owner goes one above whatever it has read.
+    static let mostEpoch = Webhook.mostCount
 
     /// The marker a record is; nil for a record of another key.
     /// - Throws: ``RegistryRecordError`` or `JSONError` for a marker that cannot be read.
     init?(_ message: borrowing KafkaMessage, _ parser: JSONParser) throws {
         guard message.key.elementsEqual(Self.key.utf8), let value = message.value else { return nil }
         self = try parser.parse(value) { json throws(RegistryRecordError) in
-            guard let epoch = json["epoch"]?.int, epoch > 0 else {
+            guard let epoch = json["epoch"]?.int, (1...Self.mostEpoch).contains(epoch) else {
                 throw RegistryRecordError(description: "field epoch misses or is of the wrong kind")
             }
             guard let owner = json["owner"]?.string, owner.utf8.count == 16, let number = UInt64(owner, radix: 16)
@@ -50,5 +52,7 @@ struct RegistryTopics: Sendable {
 
 extension KafkaMessage {
     /// The epoch of whoever wrote the record; nil where there is none.
-    var epoch: Int? { header("epoch").flatMap { Int($0) } }
+    var epoch: Int? {
+        header("epoch").flatMap { Int($0) }.flatMap { (0...EpochMarker.mostEpoch).contains($0) ? $0 : nil }
+    }
 }

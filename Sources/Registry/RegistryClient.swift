@@ -6,8 +6,10 @@ package enum CommandOutcome: Equatable, Sendable {
     /// Written, and this process's own view shows it.
     case applied(CommandEffect = CommandEffect())
     case refused(Refusal)
-    /// No answer in time; the registry will not apply it later.
+    /// No answer in time; the registry will not apply it later, unless it was writing it down already (Sources/README.md).
     case unconfirmed
+    /// Written, and this process's view does not show it yet.
+    case unseen
 
     package var isApplied: Bool { if case .applied = self { true } else { false } }
 }

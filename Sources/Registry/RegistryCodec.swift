@@ -23,6 +23,15 @@ struct Fields {
         return value
     }
 
+    /// What grows by one now and then: one that is as large as no count of ours is refused, since it could not grow.
+    func count(_ name: String) throws(RegistryRecordError) -> Int {
+        let value = try integer(name)
+        guard (0...Webhook.mostCount).contains(value) else {
+            throw RegistryRecordError(description: "field \(name) is not between 0 and \(Webhook.mostCount)")
+        }
+        return value
+    }
+
     func time(_ name: String) throws(RegistryRecordError) -> Timestamp {
         guard let value = optionalTime(name) else { throw wrong(name) }
         return value
@@ -61,6 +70,11 @@ struct Fields {
     func objects(_ name: String) throws(RegistryRecordError) -> [Fields] {
         guard let value = object[name], value.isArray else { throw wrong(name) }
         return value.elements.map { Fields(object: $0) }
+    }
+
+    /// A command changes what is its own account's and nothing else.
+    func otherAccount(_ name: String) -> RegistryRecordError {
+        RegistryRecordError(description: "field \(name) is of another account than accountId")
     }
 
     func wrong(_ name: String) -> RegistryRecordError {
@@ -107,7 +121,8 @@ extension Webhook {
             id: try fields.id("id"), account: try fields.id("accountId"), url: try fields.text("url"),
             description: fields.optionalText("description"), events: try fields.texts("events"),
             isActive: try fields.boolean("isActive"), version: try fields.text("version"),
-            generation: try fields.integer("generation"), revision: json["revision"]?.int ?? 1,
+            generation: try fields.count("generation"),
+            revision: json["revision"] == nil ? Webhook.unknownRevision : try fields.count("revision"),
             createdAt: try fields.time("createdAt"), updatedAt: try fields.time("updatedAt"), secrets: secrets,
             disabled: disabled,
             warnedGeneration: json["warnedGeneration"]?.int, replays: try Replay.list(json["replays"]))
@@ -155,11 +170,15 @@ extension Command {
         switch try fields.text("type") {
         case "account.create":
             guard let account = json["account"] else { throw fields.wrong("account") }
-            change = .createAccount(try Account(json: account))
+            let made = try Account(json: account)
+            guard try fields.id("accountId") == made.id else { throw fields.otherAccount("account") }
+            change = .createAccount(made)
         case "account.delete": change = .deleteAccount
         case "webhook.create":
             guard let webhook = json["webhook"] else { throw fields.wrong("webhook") }
-            change = .createWebhook(try Webhook(json: webhook))
+            let made = try Webhook(json: webhook)
+            guard try fields.id("accountId") == made.account else { throw fields.otherAccount("webhook") }
+            change = .createWebhook(made)
         case "webhook.update":
             guard let patch = json["patch"] else { throw fields.wrong("patch") }
             change = .updateWebhook(

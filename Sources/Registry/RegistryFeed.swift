@@ -14,58 +14,12 @@ package final class RegistryFeed: RegistryClient {
     private let shared = Guarded(Shared())
     private let threads = Guarded<[OwnedThread]>([])
 
-    /// How long a sender waits for an answer (contract §1: 503 after 5 s).
-    private static let timeoutNanoseconds: UInt64 = 5_000_000_000
-
     private struct Shared {
         var isLoaded = false
         var isStopping = false
         /// Several of one id: requests that repeat an idempotency key.
-        var pending: [CommandID: [Pending]] = [:]
+        var pending: [CommandID: [PendingCommand]] = [:]
     }
-
-    private struct Pending {
-        let fingerprint: String?
-        let at: Timestamp
-        let deadline: UInt64
-        let completion: @Sendable (CommandOutcome) -> Void
-        var result: CommandResult?
-        /// When the answer came, monotonic nanoseconds.
-        var answeredAt: UInt64 = 0
-        var sawState = false
-        /// The webhook of the state record.
-        var webhook: Webhook?
-
-        /// Whether an answer is to this command: one of the same id may be to another request with the same key, or say of
-        /// an earlier command that it came too late.
-        func takes(_ result: CommandResult) -> Bool {
-            guard result.receipt?.fingerprint == fingerprint else { return false }
-            return result.answer != .refused(.tooLate) || fingerprint == nil || result.receipt?.at == at
-        }
-    }
-
-    /// The outcome, once everything it depends on was seen.
-    private func outcome(of pending: Pending, now: UInt64) -> CommandOutcome? {
-        // Whoever takes the registry over has read it too: with or without an answer it is done.
-        if pending.sawState { return .applied(CommandEffect(webhook: pending.webhook)) }
-        guard let result = pending.result else { return nil }
-        switch result.answer {
-        case .refused(let refusal): return .refused(refusal)
-        case .applied:
-            guard !result.wroteState else { return nil }
-            let webhook = result.receipt?.webhook
-            // A request repeated right behind the first: its record is on its way to this view, if it is not gone again.
-            if let webhook, now < pending.answeredAt + Self.catchUpNanoseconds,
-                !view.read({ $0.shows(webhook) })
-            {
-                return nil
-            }
-            return .applied(CommandEffect(result.receipt))
-        }
-    }
-
-    /// A write is visible everywhere within a second (contract §1).
-    private static let catchUpNanoseconds: UInt64 = 1_000_000_000
 
     package init(view: RegistryView, topics: Topics) {
         self.view = view
@@ -96,12 +50,8 @@ package final class RegistryFeed: RegistryClient {
     }
 
     package func send(_ command: Command, completion: @escaping @Sendable (CommandOutcome) -> Void) {
-        shared.withLock {
-            $0.pending[command.id, default: []].append(
-                Pending(
-                    fingerprint: command.fingerprint, at: command.at,
-                    deadline: Clock.monotonic() + Self.timeoutNanoseconds, completion: completion))
-        }
+        let pending = PendingCommand(command, now: Clock.monotonic(), completion: completion)
+        shared.withLock { $0.pending[command.id, default: []].append(pending) }
         outbox.put(command)
     }
 
@@ -181,9 +131,7 @@ package final class RegistryFeed: RegistryClient {
                 if fence.isSuperseded(message.epoch), id.map({ id in view.read { $0.knows(id) } }) ?? false { return }
                 var webhook: Webhook?
                 if let value = message.value {
-                    let read = try parser.parse(value) { try Webhook(json: $0) }
-                    view.put(read)
-                    webhook = read
+                    webhook = view.put(try parser.parse(value) { try Webhook(json: $0) })
                 } else {
                     id.map { view.removeWebhook($0) }
                 }
@@ -203,10 +151,8 @@ package final class RegistryFeed: RegistryClient {
         let result = try parser.parse(value) { try CommandResult(json: $0) }
         let now = Clock.monotonic()
         shared.withLock { shared in
-            guard let all = shared.pending[result.command] else { return }
-            for index in all.indices where all[index].takes(result) {
-                shared.pending[result.command]?[index].result = result
-                shared.pending[result.command]?[index].answeredAt = now
+            for index in shared.pending[result.command]?.indices ?? 0..<0 {
+                shared.pending[result.command]?[index].take(result, now: now)
             }
         }
     }
@@ -218,10 +164,8 @@ package final class RegistryFeed: RegistryClient {
         else { return }
         let fingerprint = message.header("fingerprint")
         shared.withLock { shared in
-            guard let all = shared.pending[id] else { return }
-            for index in all.indices where all[index].fingerprint == fingerprint {
-                shared.pending[id]?[index].sawState = true
-                shared.pending[id]?[index].webhook = webhook
+            for index in shared.pending[id]?.indices ?? 0..<0 {
+                shared.pending[id]?[index].see(webhook, fingerprint: fingerprint)
             }
         }
     }
@@ -232,11 +176,12 @@ package final class RegistryFeed: RegistryClient {
             guard !shared.pending.isEmpty else { return [] }
             var done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = []
             for (id, all) in shared.pending {
-                var left: [Pending] = []
+                var left: [PendingCommand] = []
                 for pending in all {
-                    if let outcome = self.outcome(of: pending, now: now)
-                        ?? (now >= pending.deadline ? .unconfirmed : nil)
-                    {
+                    let outcome = pending.outcome(now: now) { webhook, revision in
+                        view.read { $0.shows(webhook, revision: revision) }
+                    }
+                    if let outcome {
                         done.append((pending.completion, outcome))
                     } else {
                         left.append(pending)

@@ -102,9 +102,7 @@ final class RegistryHolding {
                 switch log {
                 case .accounts: state.load(try Account(json: json))
                 case .subscriptions:
-                    let read = try Webhook(json: json)
-                    state.load(read)
-                    webhook = read
+                    webhook = state.load(try Webhook(json: json))
                 case .results: break
                 }
             }

@@ -219,7 +219,7 @@ package final class RegistryStage: StageHandler {
         let wroteState = actions.contains { Step(of: $0) != .announce }
         let result = CommandResult(
             command: command.id, answer: answer, wroteState: wroteState,
-            receipt: Receipt(of: command, answer, in: holding.state))
+            receipt: Receipt(of: command, answer, in: holding.state), revision: revision(answer, command, holding))
         holding.remember(result, now: now)
         if answer == .refused(.tooLate) { noteSkew(command, now: now) }
         return Job(record: record, account: command.account, result: result, actions: actions)
@@ -240,8 +240,15 @@ package final class RegistryStage: StageHandler {
             // has still to go out, whoever repeats the request will see.
             let first = queue.last { $0.result.command == command.id && $0.result.wroteState }
             return CommandResult(
-                command: command.id, answer: answer, wroteState: first != nil, receipt: receipt)
+                command: command.id, answer: answer, wroteState: first != nil, receipt: receipt,
+                revision: revision(answer, command, holding))
         }
+    }
+
+    /// What a view has to show before the answer may be made of it.
+    private func revision(_ answer: Answer, _ command: Command, _ holding: RegistryHolding) -> Int? {
+        guard answer == .applied else { return nil }
+        return command.change.webhook.flatMap { holding.state.webhooks[$0] }?.revision
     }
 
     /// Clocks that disagree are the operators' to mend; everything else about a refusal its sender hears.

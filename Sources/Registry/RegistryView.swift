@@ -93,9 +93,9 @@ package final class RegistryView: Sendable {
         package func knows(_ id: WebhookID) -> Bool { webhooks[id] != nil || wasRemoved(id) }
         package func knows(_ id: AccountID) -> Bool { accounts[id] != nil || wasRemoved(id) }
 
-        /// Whether the view has come as far as this state of a webhook.
-        package func shows(_ webhook: Webhook) -> Bool {
-            webhooks[webhook.id].map { $0.revision >= webhook.revision } ?? wasRemoved(webhook.id)
+        /// Whether the view has come as far as this revision of a webhook.
+        package func shows(_ id: WebhookID, revision: Int) -> Bool {
+            webhooks[id].map { $0.revision >= revision } ?? wasRemoved(id)
         }
 
         fileprivate mutating func noteRemoval(_ id: WebhookID) { removedWebhooks.insert(id) }
@@ -123,13 +123,15 @@ package final class RegistryView: Sendable {
             for key in old.keys { keys[key.hash] = nil }
         }
 
-        fileprivate mutating func put(_ webhook: Webhook) {
+        fileprivate mutating func put(_ webhook: Webhook) -> Webhook {
+            let webhook = webhook.numbered(after: webhooks[webhook.id])
             if webhooks[webhook.id] == nil { note(News(webhook: webhook.id, account: webhook.account)) }
             remove(webhook.id)
             webhooks[webhook.id] = webhook
             owned[webhook.account, default: []].insert(webhook.id)
             routes.add(webhook)
             if webhook.runningReplay != nil { replaying.insert(webhook.id) }
+            return webhook
         }
 
         fileprivate mutating func remove(_ id: WebhookID) {
@@ -153,7 +155,9 @@ package final class RegistryView: Sendable {
     // MARK: What the feed says
 
     package func put(_ account: Account) { change { $0.put(account) } }
-    package func put(_ webhook: Webhook) { change { $0.put(webhook) } }
+    /// - Returns: the webhook as it is kept, with a revision of its own.
+    @discardableResult
+    package func put(_ webhook: Webhook) -> Webhook { change { $0.put(webhook) } }
     package func removeAccount(_ id: AccountID) {
         change {
             $0.remove(id)
@@ -167,8 +171,8 @@ package final class RegistryView: Sendable {
         }
     }
 
-    private func change(_ body: (inout State) -> Void) {
-        state.withLock { body(&$0) }
-        changes.add(1, ordering: .releasing)
+    private func change<Result: Sendable>(_ body: (inout State) -> Result) -> Result {
+        defer { changes.add(1, ordering: .releasing) }
+        return state.withLock { body(&$0) }
     }
 }

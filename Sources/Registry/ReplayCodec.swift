@@ -42,7 +42,8 @@ extension Replay {
             writer.field("status", status.rawValue)
             if let reason { writer.field("reason", reason) }
             if let endedAt { writer.field("endedAt", endedAt.description) }
-            if isRunning {
+            // A summary of a running one has counts, too.
+            if isRunning, !parts.isEmpty || total == ReplayCounts() {
                 ReplayPart.write(parts, to: &writer)
             } else {
                 writer.object("counts") { writer in
@@ -57,6 +58,9 @@ extension Replay {
 }
 
 extension ReplayPart {
+    /// No log comes as far, and what all parts that fit a record come to can be added up.
+    private static let mostCount: Int64 = 1 << 48
+
     static func list(_ owner: Fields) throws(RegistryRecordError) -> [ReplayPart] {
         guard owner.object["parts"] != nil else { return [] }
         var parts: [ReplayPart] = []
@@ -67,7 +71,11 @@ extension ReplayPart {
                 topic: try fields.text("topic"), partition: number, first: Int64(try fields.integer("first")),
                 next: Int64(try fields.integer("next")), end: Int64(try fields.integer("end")),
                 events: try fields.integer("events"), unmappable: try fields.integer("unmappable"))
-            guard part.first >= 0, part.first <= part.next, part.next <= part.end else { throw fields.wrong("next") }
+            guard part.first >= 0, part.first <= part.next, part.next <= part.end, part.end <= mostCount else {
+                throw fields.wrong("next")
+            }
+            guard (0...Int(mostCount)).contains(part.events) else { throw fields.wrong("events") }
+            guard (0...Int(mostCount)).contains(part.unmappable) else { throw fields.wrong("unmappable") }
             parts.append(part)
         }
         return parts

@@ -10,12 +10,17 @@ package struct CommandResult: Equatable, Sendable {
     package var wroteState: Bool
     /// Of a command with an idempotency key. Of a refusal because of the key it is the refused request's.
     package var receipt: Receipt?
+    /// That its webhook has now; nil where there is none, of a refusal, and of a registry from before this was told.
+    package var revision: Int?
 
-    package init(command: CommandID, answer: Answer, wroteState: Bool, receipt: Receipt? = nil) {
+    package init(
+        command: CommandID, answer: Answer, wroteState: Bool, receipt: Receipt? = nil, revision: Int? = nil
+    ) {
         self.command = command
         self.answer = answer
         self.wroteState = wroteState
         self.receipt = receipt
+        self.revision = revision
     }
 
     package init(json: JSONValue) throws(RegistryRecordError) {
@@ -29,6 +34,7 @@ package struct CommandResult: Equatable, Sendable {
             answer = .refused(refusal)
         default: throw fields.wrong("status")
         }
+        revision = json["revision"]?.int
         if let receipt = json["receipt"] { self.receipt = try Receipt(json: receipt) }
     }
 
@@ -42,6 +48,7 @@ package struct CommandResult: Equatable, Sendable {
                 writer.field("code", refusal.rawValue)
             }
             writer.field("wroteState", wroteState)
+            if let revision { writer.field("revision", revision) }
             receipt?.write(to: &writer)
         }
     }

@@ -114,7 +114,7 @@ final class ReplayJob: Sendable {
         // Until the view shows the end: a replay that ended and does not say so would begin again.
         while current() != nil {
             let outcome = ask(.finishReplay(webhook.id, report, failure: failure), webhook)
-            if outcome != .unconfirmed { break }
+            if outcome != .unconfirmed, outcome != .unseen { break }
         }
         Log.info(
             "replay ended", .webhook(webhook.id.description), .run(replay.id.description), .reason(failure ?? "done"))

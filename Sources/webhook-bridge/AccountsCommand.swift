@@ -25,7 +25,8 @@ enum AccountsCommand {
             change: .createAccount(account), actor: .commandLine)
         let topics = Topics(prefix: loaded.settings.topics.prefix, shards: loaded.settings.topics.partitions)
         switch try send(command, loaded.kafka, topics) {
-        case .applied: break
+        // It keeps no view.
+        case .applied, .unseen: break
         case .unconfirmed:
             Terminal.error("no registry answered within 2 s: the account will exist as soon as one runs")
         case .refused(let refusal): throw .failure("the registry refused: \(refusal.rawValue)")
@@ -116,7 +117,7 @@ enum AccountsCommand {
             actor: .commandLine)
         let topics = Topics(prefix: loaded.settings.topics.prefix, shards: loaded.settings.topics.partitions)
         switch try send(command, loaded.kafka, topics) {
-        case .applied: return true
+        case .applied, .unseen: return true
         case .unconfirmed:
             Terminal.error("no registry answered within 2 s: \(late) as soon as one runs")
             return false

@@ -63,6 +63,7 @@ final class RegistryAccess {
         case .applied: return
         case .refused(let refusal): throw .failure("the registry refused: \(refusal.rawValue)")
         case .unconfirmed: throw .failure("no registry answered within 5 s; nothing was done")
+        case .unseen: throw .failure("it was done, but the topics do not show it yet")
         }
     }
 
@@ -75,7 +76,8 @@ final class RegistryAccess {
             feed.send(
                 Command(
                     id: CommandID(bytes: Random.bytes(12)), account: request.webhook.account, at: now,
-                    notAfter: now.adding(milliseconds: 4500), change: request.change, actor: .commandLine)
+                    notAfter: now.adding(milliseconds: CommandAge.validMilliseconds), change: request.change,
+                    actor: .commandLine)
             ) { outcome in
                 answers.withLock { $0[index] = outcome }
                 came.signal()

@@ -54,7 +54,7 @@ enum RewrapCommand {
         var count = 0
         for (request, outcome) in zip(work, registry.outcomes(of: work)) {
             switch outcome {
-            case .applied: if case .rewrapSecrets(_, let rewraps) = request.change { count += rewraps.count }
+            case .applied, .unseen: if case .rewrapSecrets(_, let rewraps) = request.change { count += rewraps.count }
             // Rotated, deleted or sealed again meanwhile: the next pass sees what is left to do.
             case .refused(.secretChanged), .refused(.webhookNotFound): break
             case .refused(let refusal): throw .failure("the registry refused: \(refusal.rawValue)")

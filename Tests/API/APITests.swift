@@ -49,7 +49,7 @@ import Testing
         _ = try api.register()
         let command = try #require(api.registry.commands.withLock { $0.last })
         #expect(command.account == api.mine.id)
-        #expect(command.notAfter == command.at.adding(milliseconds: 4000))
+        #expect(command.notAfter == command.at.adding(milliseconds: 2500))
     }
 
     @Test func fillsInWhatIsLeftOut() throws {

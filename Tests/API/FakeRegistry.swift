@@ -18,6 +18,8 @@ final class FakeRegistry: RegistryClient {
     let isLost = Guarded<@Sendable (Command) -> Bool>({ _ in false })
     /// By how much repeated requests are told that the first is older than it is, so that nothing has to wait.
     let addedAge = Atomic(0)
+    /// What every command is answered without being judged, where it is set.
+    let forced = Guarded<CommandOutcome?>(nil)
     let commands = Guarded<[Command]>([])
     private let state = Guarded((registry: RegistryState(webhooksPerAccount: 10), memory: AnswerMemory()))
 
@@ -25,6 +27,7 @@ final class FakeRegistry: RegistryClient {
         commands.withLock { $0.append(command) }
         _ = OwnedThread(name: "registry") { [self] in
             if unconfirmed.load(ordering: .relaxed) { return completion(.unconfirmed) }
+            if let outcome = forced.withLock({ $0 }) { return completion(outcome) }
             let outcome = outcome(of: command)
             completion(isLost.withLock { $0(command) } ? .unconfirmed : outcome)
         }

@@ -387,6 +387,14 @@ extension LogStore {
                     nextAttemptAt: at.adding(milliseconds: 30_012), backoffTier: "30s"))
     }
 
+    /// A record from somebody else's hand stands on its topic for weeks, and is read at each start.
+    @Test(arguments: [(Int.max, 86_400_000), (Int.min, 0)]) func aTimeThatNoAttemptTakesIsBounded(
+        _ time: Int, read bounded: Int
+    ) throws {
+        let row = try read(record.replacing(#""responseTime":12"#, with: "\"responseTime\":\(time)"))
+        #expect(row?.responseTime == bounded)
+    }
+
     @Test(arguments: ["eventId", "eventType", "attempt", "status", "timestamp", "webhookId", "accountId", "deliveryId"])
     func refusesARecordWithout(_ field: String) throws {
         #expect(try read(record.replacingOccurrences(of: "\"\(field)\"", with: "\"x\"")) == nil)

@@ -71,6 +71,52 @@ import Testing
         #expect(try call("DELETE", "/v1/webhooks/\(id)", key: "delete", as: api.others.key).status == 404)
     }
 
+    /// Nothing was carried out, and the state that is meant now is not part of what the key belongs to.
+    @Test func aPreconditionThatFailedIsNotHeldAgainstTheKey() throws {
+        let id = try api.register()
+        func patch(_ tag: String) throws -> ProbeResponse {
+            try api.call(
+                "PATCH", "/v1/webhooks/\(id)", #"{"description":"changed"}"#,
+                headers: [("Content-Type", "application/json"), ("Idempotency-Key", "one"), ("If-Match", tag)])
+        }
+        let first = try patch("\"7\"")
+        #expect(first.status == 412 && first.code == "PRECONDITION_FAILED")
+        let next = try patch("\"1\"")
+        #expect(next.status == 200 && next.header("etag") == "\"2\"")
+        #expect(try patch("\"1\"").text == next.text, "what was carried out is")
+    }
+
+    @Test func whatWasCarriedOutAndIsNotShownIsNotSaidNotToHaveHappened() throws {
+        let id = try api.register()
+        api.registry.forced.withLock { $0 = .unseen }
+        let patched = try api.call("PATCH", "/v1/webhooks/\(id)", #"{"description":"changed"}"#)
+        #expect(patched.status == 503 && patched.code == "CARRIED_OUT")
+        #expect(patched.header("retry-after") == "1" && !patched.text.contains("not happened"))
+        // A registry from before there were receipts repeats its answer without what it left.
+        api.registry.forced.withLock { $0 = .applied(CommandEffect()) }
+        #expect(try call("POST", "/v1/webhooks", TestAPI.registration, key: "two").code == "CARRIED_OUT")
+    }
+
+    /// The webhook was switched off and on again, and this process has not heard of it.
+    @Test(arguments: [Refusal.olderGeneration, .tooLate]) func whatIsRightInAMomentIsToBeTriedAgain(why: Refusal) throws
+    {
+        let id = try api.register()
+        api.registry.forced.withLock { $0 = .refused(why) }
+        let since = Timestamp(milliseconds: Clock.wallMilliseconds() - 3_600_000).description
+        let answer = try api.call("POST", "/v1/webhooks/\(id)/replay", #"{"since":"\#(since)"}"#)
+        #expect(answer.status == 503 && answer.code == "UNCONFIRMED", "\(answer.text)")
+    }
+
+    /// Also those that no command of the API's can meet: `TestAPI.call` looks every code up in the table of routes.
+    @Test(arguments: [
+        Refusal.accountExists, .webhookExists, .replayEnded, .apiKeyNotFound, .secretChanged,
+    ]) func refusalsThatNobodyShouldMeetHaveACodeOfTheTable(why: Refusal) throws {
+        let id = try api.register()
+        api.registry.forced.withLock { $0 = .refused(why) }
+        let answer = try api.call("PATCH", "/v1/webhooks/\(id)", #"{"description":"changed"}"#)
+        #expect(answer.status == 503 && answer.code == "UNAVAILABLE", "\(answer.text)")
+    }
+
     @Test func aTestIsSentOnce() throws {
         let id = try api.register()
         let first = try call("POST", "/v1/webhooks/\(id)/test", key: "test")

@@ -172,15 +172,43 @@ extension RegistryState {
         #expect(memory[CommandID(high: 3, low: 9)] == .applied)
     }
 
+    /// An older registry's answer stands on `results` without a receipt: it is the key's for its day.
+    @Test func anAnswerWithoutAReceiptIsTheKeysToo() {
+        var memory = AnswerMemory()
+        let change = command(.deleteWebhook(id), fingerprint: "a")
+        memory.note(change.id, .applied, at: start, now: start)
+        #expect(memory.recall(change) == .repeated(.applied, nil))
+    }
+
     @Test func aRefusalIsRepeatedToo() {
         var (registry, memory) = (state(), AnswerMemory())
-        let patch = command(.updateWebhook(id, WebhookPatch(description: "one")), fingerprint: "a", revisions: [7])
-        _ = judged(patch, &registry, &memory)
-        guard case .repeated(.refused(.preconditionFailed), let receipt) = judged(patch, &registry, &memory) else {
+        let unknown = Command.Change.deleteWebhook(WebhookID(high: 9, low: 9))
+        _ = judged(command(unknown, fingerprint: "a"), &registry, &memory)
+        let again = judged(command(unknown, after: 1, fingerprint: "a"), &registry, &memory)
+        guard case .repeated(.refused(.webhookNotFound), let receipt) = again else {
             Issue.record("not repeated")
             return
         }
         #expect(receipt?.webhook == nil)
+    }
+
+    /// It has carried out nothing, and only its asker knows the state that he means now.
+    @Test func whatWasMadeForAnotherStateMayComeAgain() {
+        var (registry, memory) = (state(), AnswerMemory())
+        let patch = Command.Change.updateWebhook(id, WebhookPatch(description: "one"))
+        let early = command(patch, fingerprint: "a", revisions: [7])
+        #expect(judged(early, &registry, &memory) == .unknown)
+        guard case .repeated(.refused(.preconditionFailed), _) = judged(early, &registry, &memory) else {
+            Issue.record("the same command stays refused")
+            return
+        }
+        let next = command(patch, after: 1, fingerprint: "a", revisions: [1])
+        #expect(judged(next, &registry, &memory) == .unknown, "made for the state there is")
+        guard case .repeated(.applied, _) = judged(next, &registry, &memory) else {
+            Issue.record("not applied")
+            return
+        }
+        #expect(registry.webhooks[id]?.description == "one" && memory.count == 1)
     }
 
     /// Its sender was told that nothing has happened; the same request sent again later is to happen.
@@ -214,5 +242,80 @@ extension RegistryState {
         let later = start.adding(milliseconds: 25 * 3_600_000)
         memory.note(CommandID(high: 3, low: 99), .applied, nil, at: later, now: later)
         #expect(memory.count == 1)
+    }
+
+    /// A replay's reports, rewraps and warnings are answers without a key; users were promised a day for theirs.
+    @Test func answersWithoutAKeyPushOutNoReceipt() {
+        var memory = AnswerMemory(most: 10, receiptsPerAccount: 10)
+        let receipt = Receipt(account: stranger, fingerprint: "a", at: start, webhook: nil)
+        memory.note(CommandID(high: 3, low: 1), .applied, receipt, at: start, now: start)
+        for number: UInt32 in 10..<5000 {
+            memory.note(CommandID(high: 3, low: number), .applied, at: start.adding(milliseconds: 1), now: start)
+        }
+        #expect(memory[CommandID(high: 3, low: 1)] == .applied)
+        #expect(memory.count == 11 && memory[CommandID(high: 3, low: 4999)] == .applied)
+    }
+
+    /// A take-over reads three topics side by side.
+    @Test func theOldestGoesInWhateverOrderTheyWereRead() {
+        var memory = AnswerMemory(most: 3, receiptsPerAccount: 3)
+        for (number, age): (UInt32, Int64) in [(1, 10), (2, 50), (3, 20), (4, 40), (5, 30), (6, 60)] {
+            let at = start.adding(milliseconds: -age)
+            let receipt = Receipt(account: account, fingerprint: "a", at: at, webhook: nil)
+            memory.note(CommandID(high: 3, low: number), .applied, at: at, now: start)
+            memory.note(CommandID(high: 5, low: number), .applied, receipt, at: at, now: start)
+        }
+        for high: UInt64 in [3, 5] {
+            let left = (1...6).filter { memory[CommandID(high: high, low: UInt32($0))] != nil }
+            #expect(left == [1, 3, 5])
+        }
+    }
+
+    /// Each time a key's refusal gives way to another, what is remembered of it before is over.
+    @Test func aKeyThatIsTriedAgainAndAgainTakesOnePlace() {
+        var memory = AnswerMemory(most: 10, receiptsPerAccount: 10)
+        let kept = Receipt(account: stranger, fingerprint: "a", at: start, webhook: nil)
+        memory.note(CommandID(high: 3, low: 1), .applied, kept, at: start, now: start)
+        for number: Int64 in 1...5000 {
+            let at = start.adding(milliseconds: number)
+            let receipt = Receipt(account: account, fingerprint: "a", at: at, webhook: nil)
+            memory.note(CommandID(high: 3, low: 2), .refused(.preconditionFailed), receipt, at: at, now: at)
+        }
+        #expect(memory.count == 2 && memory[CommandID(high: 3, low: 1)] == .applied)
+        #expect(memory.receiptBytes == 2 * kept.byteCount)
+    }
+
+    @Test func receiptsAreBoundedByTheirBytesAndTheLargestAccountPays() {
+        var registry = state()
+        let text = String(repeating: "x", count: 10_000)
+        let change = command(.updateWebhook(id, WebhookPatch(description: text)), fingerprint: "a")
+        let large = Receipt(of: change, registry.answer(change), in: registry)!
+        #expect(large.byteCount > 10_000)
+        let small = Receipt(account: stranger, fingerprint: "a", at: start, webhook: nil)
+        var memory = AnswerMemory(mostBytes: 10 * large.byteCount)
+        memory.note(CommandID(high: 5, low: 1), .applied, small, at: start.adding(milliseconds: -1), now: start)
+        for number: UInt32 in 1...100 {
+            memory.note(CommandID(high: 3, low: number), .applied, large, at: start, now: start)
+        }
+        #expect(memory[CommandID(high: 5, low: 1)] == .applied, "the oldest, of an account with little")
+        #expect(memory[CommandID(high: 3, low: 100)] == .applied && memory[CommandID(high: 3, low: 91)] == nil)
+        #expect(memory.receiptBytes <= 10 * large.byteCount && memory.count == 10)
+    }
+
+    /// Its parts take up to a megabyte, which would stand on `results` and in the memory for each key.
+    @Test func aReceiptKeepsOfAReplayTheCountsOnly() throws {
+        var registry = state()
+        let part = ReplayPart(
+            topic: "t", partition: 0, first: 0, next: 4, end: 10, events: 3, unmappable: 1)
+        let replay = Replay(
+            id: ReplayID(high: 6, low: 1), since: start, until: start, from: start, isDryRun: false, generation: 1,
+            createdAt: start, parts: Array(repeating: part, count: 1000))
+        let begin = command(.startReplay(id, replay), fingerprint: "a")
+        let receipt = try #require(Receipt(of: begin, registry.answer(begin), in: registry))
+        let kept = try #require(receipt.webhook?.replays.first)
+        #expect(kept.parts.isEmpty && kept.isRunning)
+        #expect(kept.counts == ReplayCounts(records: 10_000, read: 4000, events: 3000, unmappable: 1000))
+        #expect(receipt.byteCount < 3000)
+        #expect(registry.webhooks[id]?.runningReplay?.parts.count == 1000)
     }
 }

@@ -57,6 +57,9 @@ package struct AttemptRow: Equatable, Sendable {
         self.lane = lane
     }
 
+    /// Larger than any attempt takes; a record with more was not written by the bridge, and is to stop nobody.
+    private static let mostMilliseconds = 86_400_000
+
     /// Reads the value of an attempts record (contract §3). nil when a field the log needs is missing or of another
     /// kind; fields it does not know are ignored.
     /// - Parameter wantsLane: asked for once the webhook is known: whether its lane is to be read as well.
@@ -98,7 +101,7 @@ package struct AttemptRow: Equatable, Sendable {
             } else if sameBytes(key, "responseCode") {
                 row.code = value.int
             } else if sameBytes(key, "responseTime") {
-                row.time = value.int
+                row.time = value.int.map { min(max($0, 0), Self.mostMilliseconds) }
             } else if sameBytes(key, "error") {
                 row.error = value.string
             } else if sameBytes(key, "origin") {

@@ -26,6 +26,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case requestHeadersTooLarge = "REQUEST_HEADERS_TOO_LARGE"
     case unsupportedTransferEncoding = "UNSUPPORTED_TRANSFER_ENCODING"
     case unconfirmed = "UNCONFIRMED"
+    case carriedOut = "CARRIED_OUT"
     case unavailable = "UNAVAILABLE"
 
     package var status: Int {
@@ -42,7 +43,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .validationFailed, .replayTooWide, .idempotencyKeyReused: 422
         case .rateLimited, .tooManyTests: 429
         case .requestHeadersTooLarge: 431
-        case .unconfirmed, .unavailable: 503
+        case .unconfirmed, .carriedOut, .unavailable: 503
         }
     }
 
@@ -75,6 +76,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .requestHeadersTooLarge: "The request's header fields are too many or too large."
         case .unsupportedTransferEncoding: "A transfer encoding other than `chunked`."
         case .unconfirmed: "It could not be confirmed in time; a change has not happened then and will not. Try again."
+        case .carriedOut: "The change was carried out, but its result cannot be shown yet; read it again."
         case .unavailable: "It cannot be answered now; try again."
         }
     }

@@ -64,6 +64,8 @@ package struct Operation: Sendable {
         if !pathParameters.isEmpty { codes.append(.notFound) }
         if body != nil { codes += [.invalidJSON, .unsupportedMediaType, .validationFailed] }
         if parameters.contains(where: { $0.place == .header }) { codes.append(.invalidHeader) }
+        // Whatever asks the registry for something.
+        if errors.contains(.unconfirmed) { codes.append(.carriedOut) }
         codes.append(.unavailable)
         return ErrorCode.allCases.filter { codes.contains($0) || errors.contains($0) }
     }

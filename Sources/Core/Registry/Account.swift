@@ -116,3 +116,23 @@ package struct Webhook: Equatable, Sendable {
         self.replays = replays
     }
 }
+
+extension Webhook {
+    /// The largest generation and revision, exact in every JSON reader; nobody comes as far.
+    package static let mostCount = (1 << 53) - 1
+    /// Of a record of a registry from before there were revisions.
+    package static let unknownRevision = 0
+
+    package mutating func nextGeneration() { generation = min(generation + 1, Self.mostCount) }
+    package mutating func nextRevision() { revision = min(revision + 1, Self.mostCount) }
+
+    /// The webhook with a revision of its own: where its record has none, one above what is known of it, so that no ETag names
+    /// two states.
+    package func numbered(after known: Webhook?) -> Webhook {
+        guard revision == Self.unknownRevision else { return self }
+        var numbered = self
+        numbered.revision = known?.revision ?? Self.unknownRevision
+        numbered.nextRevision()
+        return numbered
+    }
+}

@@ -1,5 +1,6 @@
 // The registry's memory of what it has answered, so that a repeated command is answered again and not applied again.
-// Bounded by time and by count; a take-over fills it from `results` and from the ids that state records carry.
+// A take-over fills it from `results` and from the ids that state records carry. Answers to requests with an idempotency key,
+// which users were promised, and all others have limits of their own: progress reports must not push a user's key out.
 
 /// What is remembered of a command whose id was made of an idempotency key, so that whoever repeats the request has the
 /// answer that the first one had.
@@ -9,7 +10,8 @@ package struct Receipt: Equatable, Sendable {
     package var fingerprint: String
     /// When the command was made, by its sender's clock.
     package var at: Timestamp
-    /// The webhook as the command left it, with its newest replay at most; nil where it is gone or was refused.
+    /// The webhook as the command left it, with its newest replay at most and of that the counts; nil where it is gone or
+    /// was refused.
     package var webhook: Webhook?
 
     package init(account: AccountID, fingerprint: String, at: Timestamp, webhook: Webhook?) {
@@ -17,7 +19,20 @@ package struct Receipt: Equatable, Sendable {
         self.fingerprint = fingerprint
         self.at = at
         self.webhook = webhook
-        if let replays = webhook?.replays { self.webhook?.replays = Array(replays.suffix(1)) }
+        // Where a replay has to read takes up to a megabyte, and no answer tells it.
+        if let newest = webhook?.replays.last { self.webhook?.replays = [newest.summary] }
+    }
+
+    /// What it takes of the memory, about: itself, its places in the tables, and what its texts take beside it.
+    package var byteCount: Int {
+        var bytes = 800 + fingerprint.utf8.count
+        guard let webhook else { return bytes }
+        bytes += webhook.url.utf8.count + (webhook.description?.utf8.count ?? 0)
+        bytes += webhook.events.reduce(0) { $0 + $1.utf8.count + 16 }
+        bytes += webhook.secrets.reduce(0) { $0 + $1.keyID.utf8.count + $1.box.count + 64 }
+        bytes += (webhook.disabled?.lastError.utf8.count ?? 0) + (webhook.disabled?.reason.utf8.count ?? 0)
+        bytes += webhook.replays.reduce(0) { $0 + ($1.reason?.utf8.count ?? 0) + 256 }
+        return bytes
     }
 
     /// The receipt of a command that was just judged; nil of one without a key.
@@ -28,16 +43,29 @@ package struct Receipt: Equatable, Sendable {
     }
 }
 
+extension Answer {
+    /// Whether it is what a request with the same idempotency key is answered again. What was refused for the moment only
+    /// carried out nothing, and the same key may try it again.
+    package var holdsKey: Bool {
+        switch self {
+        case .refused(.tooLate), .refused(.preconditionFailed), .refused(.olderGeneration): false
+        case .applied, .refused: true
+        }
+    }
+}
+
 package struct AnswerMemory: Sendable {
     private struct Entry {
-        let id: CommandID
         let at: Int64
+        let serial: UInt64
+        let id: CommandID
     }
 
     private struct Known {
         let answer: Answer
         let kept: Kept?
-        let at: Int64
+        /// Which note it is of, so that what is remembered of one that is gone is known for it.
+        let serial: UInt64
 
         var receipt: Receipt? { kept?.receipt }
     }
@@ -45,7 +73,19 @@ package struct AnswerMemory: Sendable {
     /// An object, since a receipt takes 300 bytes and most answers are without.
     private final class Kept: Sendable {
         let receipt: Receipt
-        init(_ receipt: Receipt) { self.receipt = receipt }
+        let bytes: Int
+
+        init(_ receipt: Receipt) {
+            self.receipt = receipt
+            bytes = receipt.byteCount
+        }
+    }
+
+    /// What one account's receipts come to.
+    private struct Holding {
+        /// The oldest first.
+        var entries: [Entry] = []
+        var bytes = 0
     }
 
     /// What is known of a command's id.
@@ -59,44 +99,56 @@ package struct AnswerMemory: Sendable {
     private let keptMilliseconds: Int64
     private let most: Int
     private let receiptsPerAccount: Int
+    private let mostBytes: Int
     private var answers: [CommandID: Known] = [:]
-    /// In the order they came; the first `gone` are forgotten.
-    private var order: [Entry] = []
-    private var gone = 0
-    /// Those with receipts, in the order they came.
-    private var receipts: [AccountID: [CommandID]] = [:]
+    private var serial: UInt64 = 0
+    /// Those without receipts, and those with.
+    private var plain = OldestFirst()
+    private var keyed = OldestFirst()
+    private var holdings: [AccountID: Holding] = [:]
+    private var keyedCount = 0
+    private var keyedBytes = 0
 
     /// - Parameters:
     ///   - keptMilliseconds: how long an answer is remembered.
-    ///   - most: how many are, at most; the oldest go first.
-    ///   - receiptsPerAccount: how many of them with receipts, at most, which are larger.
+    ///   - most: how many are without a receipt, at most; the oldest go first. A take-over applies the commands again whose
+    ///     answers were not read back, some waves of 200.
+    ///   - receiptsPerAccount: how many with one, at most, of each account.
+    ///   - mostBytes: what all receipts take, at most. Over it an account with more than its share loses its own oldest, else
+    ///     the oldest of all goes.
     package init(
-        keptMilliseconds: Int64 = 24 * 3_600_000, most: Int = 100_000, receiptsPerAccount: Int = 1000
+        keptMilliseconds: Int64 = 24 * 3_600_000, most: Int = 20_000, receiptsPerAccount: Int = 1000,
+        mostBytes: Int = 64 << 20
     ) {
         self.keptMilliseconds = keptMilliseconds
         self.most = max(1, most)
         self.receiptsPerAccount = max(1, receiptsPerAccount)
+        self.mostBytes = mostBytes
     }
 
     package var count: Int { answers.count }
 
+    /// What the receipts take, about.
+    package var receiptBytes: Int { keyedBytes }
+
     package subscript(id: CommandID) -> Answer? { answers[id]?.answer }
 
-    /// A command that came too late has not happened: the same key again, in a command made later, is a new one.
+    /// A command that came too late has not happened, nor has one that was made for another state: the same key again, in a
+    /// command made later, is a new one.
     package func recall(_ command: Command) -> Recollection {
         guard let known = answers[command.id] else { return .unknown }
         guard let fingerprint = command.fingerprint, let receipt = known.receipt else {
             return .repeated(known.answer, known.receipt)
         }
-        if known.answer == .refused(.tooLate), receipt.at != command.at { return .unknown }
+        if !known.answer.holdsKey, receipt.at != command.at { return .unknown }
         guard receipt.fingerprint == fingerprint, receipt.account == command.account else { return .otherRequest }
         return .repeated(known.answer, receipt)
     }
 
-    /// Remembers an answer; the first one to a command stays, unless it says that the command came too late.
+    /// Remembers an answer; the first one to a command stays, unless it does not hold its key.
     /// - Parameters:
     ///   - receipt: of a command with an idempotency key.
-    ///   - at: when it was given.
+    ///   - at: when it was given. In whatever order they are noted, as a take-over reads several topics, the oldest go first.
     ///   - now: the same clock's present; what is older than a day by then is not remembered at all.
     package mutating func note(
         _ id: CommandID, _ answer: Answer, _ receipt: Receipt? = nil, at: Timestamp, now: Timestamp
@@ -106,38 +158,114 @@ package struct AnswerMemory: Sendable {
         // Said of another request than the one the id belongs to.
         guard at.milliseconds >= earliest, answer != .refused(.keyReused) else { return }
         if let known = answers[id] {
-            guard known.answer == .refused(.tooLate), let receipt, receipt.at != known.receipt?.at else { return }
+            guard !known.answer.holdsKey, let receipt, receipt.at != known.receipt?.at else { return }
             forget(id)
         }
-        while order.count - gone >= most { forgetFirst() }
-        answers[id] = Known(answer: answer, kept: receipt.map(Kept.init), at: at.milliseconds)
-        order.append(Entry(id: id, at: at.milliseconds))
-        guard let account = receipt?.account else { return }
-        receipts[account, default: []].append(id)
-        if let ids = receipts[account], ids.count > receiptsPerAccount { forget(ids[0]) }
+        serial += 1
+        let entry = Entry(at: at.milliseconds, serial: serial, id: id)
+        let kept = receipt.map(Kept.init)
+        answers[id] = Known(answer: answer, kept: kept, serial: serial)
+        if let kept { hold(kept, entry) } else { plain.insert(entry) }
+        while answers.count - keyedCount > most, let oldest = oldest(of: \.plain) { forget(oldest.id) }
+        tidy()
+    }
+
+    private mutating func hold(_ kept: Kept, _ entry: Entry) {
+        let account = kept.receipt.account
+        keyed.insert(entry)
+        keyedCount += 1
+        keyedBytes += kept.bytes
+        holdings[account, default: Holding()].bytes += kept.bytes
+        let index = holdings[account]?.entries.lastIndex { $0.at <= entry.at }.map { $0 + 1 } ?? 0
+        holdings[account]?.entries.insert(entry, at: index)
+        if holdings[account]?.entries.count ?? 0 > receiptsPerAccount, let oldest = holdings[account]?.entries.first {
+            forget(oldest.id)
+        }
+        while keyedBytes > mostBytes {
+            if let bytes = holdings[account]?.bytes, bytes > mostBytes / holdings.count,
+                let oldest = holdings[account]?.entries.first
+            {
+                forget(oldest.id)
+            } else if let oldest = oldest(of: \.keyed) {
+                forget(oldest.id)
+            } else {
+                return
+            }
+        }
     }
 
     private mutating func forget(before earliest: Int64) {
-        while gone < order.count, order[gone].at < earliest { forgetFirst() }
-    }
-
-    private mutating func forgetFirst() {
-        guard gone < order.count else { return }
-        let first = order[gone]
-        // It may have been forgotten and come again since.
-        if answers[first.id]?.at == first.at { forget(first.id) }
-        gone += 1
-        // Moved together now and then, so that forgetting costs nothing that grows.
-        if gone > 1024, gone * 2 > order.count {
-            order.removeFirst(gone)
-            gone = 0
-        }
+        while let oldest = oldest(of: \.plain), oldest.at < earliest { forget(oldest.id) }
+        while let oldest = oldest(of: \.keyed), oldest.at < earliest { forget(oldest.id) }
     }
 
     private mutating func forget(_ id: CommandID) {
-        guard let account = answers.removeValue(forKey: id)?.receipt?.account else { return }
-        guard let index = receipts[account]?.firstIndex(of: id) else { return }
-        receipts[account]?.remove(at: index)
-        if receipts[account]?.isEmpty == true { receipts[account] = nil }
+        guard let kept = answers.removeValue(forKey: id)?.kept else { return }
+        keyedCount -= 1
+        keyedBytes -= kept.bytes
+        let account = kept.receipt.account
+        guard let index = holdings[account]?.entries.firstIndex(where: { $0.id == id }) else { return }
+        holdings[account]?.entries.remove(at: index)
+        holdings[account]?.bytes -= kept.bytes
+        if holdings[account]?.entries.isEmpty == true { holdings[account] = nil }
+    }
+
+    /// The oldest that is still remembered.
+    private mutating func oldest(of order: WritableKeyPath<AnswerMemory, OldestFirst>) -> Entry? {
+        while let first = self[keyPath: order].first {
+            if isLive(first) { return first }
+            self[keyPath: order].removeFirst()
+        }
+        return nil
+    }
+
+    private func isLive(_ entry: Entry) -> Bool { answers[entry.id]?.serial == entry.serial }
+
+    /// Forgetting leaves an entry behind in its order; they are dropped together once they are the most.
+    private mutating func tidy() {
+        if plain.count > 2 * (answers.count - keyedCount) + 1024 { plain = plain.filter(isLive) }
+        if keyed.count > 2 * keyedCount + 1024 { keyed = keyed.filter(isLive) }
+    }
+
+    /// A binary heap: entries come nearly in order, and not quite.
+    private struct OldestFirst: Sendable {
+        private var entries: [Entry] = []
+
+        var count: Int { entries.count }
+        var first: Entry? { entries.first }
+
+        func filter(_ isWanted: (Entry) -> Bool) -> OldestFirst {
+            var wanted = OldestFirst()
+            for entry in entries where isWanted(entry) { wanted.insert(entry) }
+            return wanted
+        }
+
+        private func isBefore(_ one: Int, _ other: Int) -> Bool {
+            (entries[one].at, entries[one].serial) < (entries[other].at, entries[other].serial)
+        }
+
+        mutating func insert(_ entry: Entry) {
+            entries.append(entry)
+            var place = entries.count - 1
+            while place > 0, isBefore(place, (place - 1) / 2) {
+                entries.swapAt(place, (place - 1) / 2)
+                place = (place - 1) / 2
+            }
+        }
+
+        mutating func removeFirst() {
+            guard let last = entries.popLast(), !entries.isEmpty else { return }
+            entries[0] = last
+            var place = 0
+            while true {
+                var least = place
+                for child in [2 * place + 1, 2 * place + 2] where child < entries.count && isBefore(child, least) {
+                    least = child
+                }
+                guard least != place else { return }
+                entries.swapAt(place, least)
+                place = least
+            }
+        }
     }
 }

@@ -2,9 +2,13 @@
 // must not happen any more.
 
 package enum CommandAge {
-    /// Clocks of a cluster differ; up to so much is taken for agreement. The sender keeps as much distance between a
-    /// command's `notAfter` and what it tells its user.
+    /// Clocks of a cluster differ; up to so much is taken for agreement.
     package static let skewMilliseconds: Int64 = 1000
+    /// How long a sender waits for the answer before it tells its user that the change did not happen (contract §1).
+    package static let senderMilliseconds: Int64 = 5000
+    /// A command's `notAfter`, after its sender's clock: the skew before the sender gives up, and 1.5 s in which what was applied
+    /// at the last moment is written and read.
+    package static let validMilliseconds: Int64 = 2500
 
     package enum Verdict: Equatable, Sendable {
         case inTime

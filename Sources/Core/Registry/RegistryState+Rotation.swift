@@ -34,7 +34,7 @@ extension RegistryState {
             webhook.secrets.removeLast(max(0, webhook.secrets.count - Webhook.mostSecrets))
         }
         webhook.updatedAt = at
-        webhook.revision += 1
+        webhook.nextRevision()
         load(webhook)
         return (.applied, [.writeWebhook(webhook)])
     }

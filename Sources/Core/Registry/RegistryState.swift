@@ -58,9 +58,13 @@ package struct RegistryState: Sendable {
 
     package mutating func load(_ account: Account) { accounts[account.id] = account }
 
-    package mutating func load(_ webhook: Webhook) {
+    /// - Returns: the webhook as it is kept, with a revision of its own.
+    @discardableResult
+    package mutating func load(_ webhook: Webhook) -> Webhook {
+        let webhook = webhook.numbered(after: webhooks[webhook.id])
         webhooks[webhook.id] = webhook
         owned[webhook.account, default: []].insert(webhook.id)
+        return webhook
     }
 
     package mutating func unloadAccount(_ id: AccountID) { accounts[id] = nil }
@@ -155,8 +159,7 @@ package struct RegistryState: Sendable {
         guard owned[webhook.account, default: []].count < webhooksPerAccount else {
             return (.refused(.webhookLimitReached), [])
         }
-        load(webhook)
-        return (.applied, [.writeWebhook(webhook)])
+        return (.applied, [.writeWebhook(load(webhook))])
     }
 
     private mutating func update(_ old: Webhook, with patch: WebhookPatch, at: Timestamp) -> (Answer, [RegistryAction])
@@ -168,13 +171,13 @@ package struct RegistryState: Sendable {
         if let isActive = patch.isActive { webhook.isActive = isActive }
         guard webhook != old else { return (.applied, []) }
         webhook.updatedAt = at
-        webhook.revision += 1
+        webhook.nextRevision()
         var actions: [RegistryAction] = []
         if !webhook.isActive {
             webhook.endRunningReplay(.cancelled, reason: "the webhook was switched off by its owner", at: at)
         }
         if webhook.isActive, !old.isActive {
-            webhook.generation += 1
+            webhook.nextGeneration()
             webhook.disabled = nil
             actions.append(
                 .notice(
@@ -195,7 +198,7 @@ package struct RegistryState: Sendable {
         var webhook = old
         webhook.isActive = false
         webhook.updatedAt = at
-        webhook.revision += 1
+        webhook.nextRevision()
         webhook.disabled = Webhook.Disabled(reason: order.reason, at: at, lastError: order.lastError)
         webhook.endRunningReplay(.cancelled, reason: "the webhook was disabled: \(order.reason)", at: at)
         load(webhook)

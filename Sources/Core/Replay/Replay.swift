@@ -51,6 +51,14 @@ package struct Replay: Equatable, Sendable {
 
     package var counts: ReplayCounts { parts.isEmpty ? total : parts.reduce(into: ReplayCounts()) { $0.add($1) } }
 
+    /// The same without where to read: what is told of it.
+    package var summary: Replay {
+        var summary = self
+        summary.total = counts
+        summary.parts = []
+        return summary
+    }
+
     /// Takes in how far it came. A process that lost the webhook may report after the one that has it now: of each
     /// partition the report that came further counts.
     package mutating func take(_ report: ReplayReport) {
