@@ -406,6 +406,15 @@ import Testing
         #expect(api.registry.view.read { $0.webhooks[WebhookID(id)!]?.secrets.count } == 1)
     }
 
+    /// To JSON Schema it is one.
+    @Test(arguments: ["316.0", "3.16e2"]) func aWholeNumberMayHaveAFraction(_ number: String) throws {
+        let id = try api.register()
+        let response = try api.call("POST", "/v1/webhooks/\(id)/rotate-secret", "{\"overlapSeconds\":\(number)}")
+        #expect(response.status == 200)
+        let secrets = try #require(api.registry.view.read { $0.webhooks[WebhookID(id)!]?.secrets })
+        #expect(secrets[1].expiresAt == secrets[0].createdAt.adding(milliseconds: 316_000))
+    }
+
     @Test func nobodyElsesSecretIsRotated() throws {
         let id = try api.register()
         let response = try api.call("POST", "/v1/webhooks/\(id)/rotate-secret", key: api.others.key)

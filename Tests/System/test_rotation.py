@@ -183,6 +183,7 @@ def test_secrets_are_sealed_again_with_a_new_key(make_world):
     publish(world, account)
     assert received(world, "/sealed", 1).signed_with(webhook["signingSecret"]), "the same secret as ever"
     assert received(world, "/brief", 1)
+    assert "being rotated out" not in bridge.log, "nor is there anything to warn of"
 
     write_keys(("k3", os.urandom(32)))
     code, counts, complaint = rewrap()
