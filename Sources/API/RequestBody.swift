@@ -75,7 +75,8 @@ struct RequestBody {
 
     mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
         guard let value = member(name) else { return nil }
-        guard let number = value.int, range.contains(number) else {
+        // To JSON Schema 60.0 is an integer too.
+        guard let number = value.int ?? value.double.flatMap({ Int(exactly: $0) }), range.contains(number) else {
             fault("/\(name)", "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
             return nil
         }

@@ -212,7 +212,7 @@ import Testing
     @Test func theNewSecretIsShownAndTheOldOneStays() throws {
         let id = try api.register()
         let before = Timestamp(milliseconds: Clock.wallMilliseconds())
-        let response = try api.call("POST", "/v1/webhooks/\(id)/rotate-secret", #"{"overlapSeconds":600}"#)
+        let response = try api.call("POST", "/v1/webhooks/\(id)/rotate-secret", #"{"overlapSeconds":600.0}"#)
         #expect(response.status == 200)
         let data = response.json["data"]
         #expect(data.keys == ["id", "signingSecret", "createdAt", "previousSecretExpiresAt"])
