@@ -97,7 +97,8 @@ import Testing
         #expect((metric("deferred_rotated_total") ?? 0) >= rotatedBefore + Double(times.count))
         for (index, start) in times.enumerated() {
             let inASecond = times[index...].prefix { $0 < start + 1000 }.count
-            #expect(inASecond <= DeferredShare.rotationsPerSecond + 5, "\(inASecond) in a second")
+            // The stamps are of the client's clock a moment later than the decision: a busy machine draws some of them together.
+            #expect(inASecond <= DeferredShare.rotationsPerSecond * 11 / 10, "\(inASecond) in a second")
         }
         world.receiver.stop()
         member.stop()
