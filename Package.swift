@@ -99,7 +99,7 @@ let package = Package(
         tests("Kafka", ["Kafka", "Runtime"]),
         tests("Translate", ["Translate", "Registry", "Mapping", "Core", "Runtime"]),
         tests("Pipeline", ["Pipeline", "Retry", "Registry", "Kafka", "Core", "JSON", "Runtime"]),
-        tests("Mail", ["Mail", "Core", "JSON"]),
+        tests("Mail", ["Mail", "Core", "JSON", "Runtime"]),
         tests("Registry", ["Registry", "Core", "JSON"]),
         tests("Repair", ["Repair", "Core", "Kafka", "Runtime"]),
         tests(
