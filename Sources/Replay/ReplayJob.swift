@@ -324,7 +324,8 @@ private final class ReplayReading {
     }
 
     /// Of some partitions nothing more comes. What was still to come is a hole at the end of their range, or gone with all
-    /// before. One question for all of them: a broker that does not answer must not hold the end of the process up.
+    /// before: where the log begins behind it, and where it ends before the range does, since the topic was made anew. A
+    /// question or two for all of them: a broker that does not answer must not hold the end of the process up.
     private func leaveWhatEnded() {
         let ended = course.open.filter {
             passed.contains("\($0.topic)/\($0.partition)") || reader.hasReachedEnd(of: $0.topic, $0.partition)
@@ -332,12 +333,14 @@ private final class ReplayReading {
         let places = ended.map { (topic: $0.topic, partition: $0.partition) }
         // Asked again at the next turn where the broker does not say.
         guard !ended.isEmpty,
-            let begins = try? reader.offsets(at: .beginning, of: places, milliseconds: Self.questionMilliseconds)
+            let begins = try? reader.offsets(at: .beginning, of: places, milliseconds: Self.questionMilliseconds),
+            let ends = try? reader.offsets(at: .end, of: places, milliseconds: Self.questionMilliseconds)
         else { return }
-        for (part, begin) in zip(ended, begins) {
-            if let begin, course.missing(of: part.topic, part.partition, logBegin: begin) > 0 {
+        for (part, (begin, end)) in zip(ended, zip(begins, ends)) {
+            let lostBehind = end.map { $0 < part.end } == true ? Int64.max : begin ?? 0
+            if course.missing(of: part.topic, part.partition, logBegin: lostBehind) > 0 {
                 course.lostAll()
-                warn(part.topic, part.partition, behind: begin)
+                warn(part.topic, part.partition, behind: lostBehind)
             }
             leave(part)
         }

@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.events import domain_record
 from harness.kafka import partitions
@@ -97,8 +97,10 @@ def test_roles_in_processes_of_their_own_replay_all_the_same(make_world):
 
 
 @pytest.mark.timeout(120)
-def test_a_topic_that_was_deleted_before_a_replay_came_to_it_ends_nothing_but_its_part(make_world):
-    """A deleted topic gives neither records nor an end; what lies elsewhere is replayed, and what is missing is said."""
+@pytest.mark.parametrize("is_made_anew", [False, True], ids=["gone", "made-anew"])
+def test_a_topic_that_was_deleted_before_a_replay_came_to_it_ends_nothing_but_its_part(make_world, is_made_anew):
+    """A deleted topic gives neither records nor an end, and one made anew has lost nothing by its offsets; what lies
+    elsewhere is replayed, and what is missing is said."""
     world = make_world("noida")
     bridge = world.run()
     account = world.account()
@@ -116,8 +118,11 @@ def test_a_topic_that_was_deleted_before_a_replay_came_to_it_ends_nothing_but_it
     replay = ask(account, webhook, since=since)
     assert replay["counts"]["records"] >= 31
     admin = AdminClient({"bootstrap.servers": world.broker.bootstrap, "log_level": 0})
+    count = partitions(world.broker.bootstrap)[TOPIC]
     admin.delete_topics([TOPIC])[TOPIC].result(timeout=10)
     until(lambda: TOPIC not in partitions(world.broker.bootstrap), 10, "the topic gone")
+    if is_made_anew:
+        admin.create_topics([NewTopic(TOPIC, count, 1)])[TOPIC].result(timeout=10)
     bridge.stop()
     bridge.start("--roles", "registry,api,deliver").wait_ready()
     done = wait_ended(world, account, webhook, replay)
