@@ -45,6 +45,8 @@ final class KeyedRequests: Sendable {
     private static let sendingMilliseconds: Int64 = 4000
     /// For the second note; less than its sender waits for the answer.
     private static let noteMilliseconds: Int64 = 2500
+    /// Of the second note, some five seconds each.
+    private static let noteTries = 12
     /// How long a request of another process may be at it, from its making. Then nothing more comes of it.
     private static let patienceMilliseconds =
         preparingMilliseconds + sendingMilliseconds + noteMilliseconds + CommandAge.skewMilliseconds
@@ -73,7 +75,8 @@ final class KeyedRequests: Sendable {
             // Refused as late by any registry, and applied where it is remembered: a question that leaves no answer behind.
             send(webhook, command, at: Timestamp(milliseconds: 0), lasting: 0, call) { [self] outcome in
                 switch outcome {
-                case .unconfirmed: call.respond(.unconfirmed())
+                // The question was not answered; the request itself may have been sent.
+                case .unconfirmed: call.respond(.requestUnderWay())
                 case .refused(.tooLate):
                     told(own.withLock { standing(of: command, first: first, &$0) ?? .underWay })
                 // Also where the webhook went before it could be noted: asked at all was only who had sent.
@@ -114,10 +117,24 @@ final class KeyedRequests: Sendable {
             return then(false)
         }
         own.withLock { $0.sent.insert(command) }
+        tellRegistry(webhook, command, call, triesLeft: Self.noteTries, firstTry: then)
+    }
+
+    /// Has the registry remember that the broker has it. The asker hears what the first try came to; where that came to nothing, for
+    /// the registry moves or is slow, it is told again behind him, or another process would send once more.
+    private func tellRegistry(
+        _ webhook: WebhookID, _ command: CommandID, _ call: APICall, triesLeft: Int,
+        firstTry: (@Sendable (_ isNoted: Bool) -> Void)?
+    ) {
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
         send(webhook, command, at: now, lasting: Self.noteMilliseconds, call) { [self] outcome in
-            own.withLock { _ = $0.sending.remove(command) }
-            then(outcome != .unconfirmed && outcome != .refused(.tooLate))
+            let isNoted = outcome != .unconfirmed && outcome != .refused(.tooLate)
+            firstTry?(isNoted)
+            if isNoted || triesLeft <= 1 {
+                own.withLock { _ = $0.sending.remove(command) }
+            } else {
+                tellRegistry(webhook, command, call, triesLeft: triesLeft - 1, firstTry: nil)
+            }
         }
     }
 

@@ -71,7 +71,9 @@ final class FrontDoor: Sendable {
             atPath: settings.state.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let logs = LogStore(directory: settings.state.directory, limits: limits)
         let deliveries = DeliveryWriter(kafka: kafka, topics: topics, largest: TopicPlanner.largestRecord(settings))
-        let tests = TestEvents(sink: deliveries, attemptMilliseconds: settings.egress.timeoutMilliseconds)
+        let tests = TestEvents(sink: deliveries, attemptMilliseconds: settings.egress.timeoutMilliseconds) {
+            deliveries.wakeUp()
+        }
         let waits = ReplayWaits { deliveries.wakeUp() }
         deliveries.start { now in
             let next = [tests.expire(now: now), waits.check(now: now) { id in view.read { $0.webhooks[id] } }]

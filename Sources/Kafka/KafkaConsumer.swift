@@ -61,6 +61,8 @@ package final class KafkaConsumer {
     /// What is subscribed to.
     private var topics: [String]
     private var isRevoking: Bool?
+    /// Lower offsets that the group does not know of yet.
+    private var restarts: [(partition: KafkaPartition, offset: Int64)] = []
     private var lastComplaint: UInt64 = 0
     package private(set) var partitions: [KafkaPartition] = []
     /// When ``poll()`` last served the client, monotonic nanoseconds.
@@ -130,8 +132,30 @@ package final class KafkaConsumer {
         if status != RD_KAFKA_RESP_ERR_NO_ERROR { complainIfNeeded(KafkaError(status, place: "subscribe")) }
     }
 
-    /// Has the group assign its partitions again.
-    package func rejoin() { subscribe(to: topics) }
+    /// Has the group assign its partitions again, one of them from a lower offset than was committed. Blocks for a commit.
+    package func rejoin(_ partition: KafkaPartition, from offset: Int64) {
+        store([(partition, offset)])
+        restarts.append((partition, offset))
+        commitRestarts()
+        subscribe(to: topics)
+    }
+
+    /// What is stored is only committed where it is above what was committed before; a list of its own is taken as it is. It names
+    /// partitions of this assignment only.
+    private func commitRestarts() {
+        guard !restarts.isEmpty else { return }
+        let list = rd_kafka_topic_partition_list_new(Int32(restarts.count))
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        for (partition, offset) in restarts {
+            rd_kafka_topic_partition_list_add(list, partition.topic, partition.number).pointee.offset = offset
+        }
+        let status = rd_kafka_commit(handle, list, 0)
+        if status == RD_KAFKA_RESP_ERR_NO_ERROR {
+            restarts = []
+        } else {
+            complainIfNeeded(KafkaError(status, place: "commit"))
+        }
+    }
 
     private static func subscribe(_ handle: OpaquePointer, _ topics: [String]) -> rd_kafka_resp_err_t {
         let list = rd_kafka_topic_partition_list_new(Int32(topics.count))
@@ -212,7 +236,11 @@ package final class KafkaConsumer {
     /// Ends a revocation: commits what is stored, unless the assignment was lost, and gives the partitions back.
     package func finishRevoke() {
         guard let lost = isRevoking else { return }
-        if !lost { commit() }
+        if !lost {
+            commit()
+            commitRestarts()
+        }
+        restarts = []
         partitions = []
         rd_kafka_assign(handle, nil)
         isRevoking = nil

@@ -276,7 +276,7 @@ package final class StageLoop {
         Log.error(
             "the log begins anew at a lower offset; its partition is assigned again", .role(status.role),
             .topic(partition.topic), .partition(partition.number), .offset(offset))
-        consumer.rejoin()
+        consumer.rejoin(partition.kafka, from: offset)
     }
 
     /// - Returns: how many acknowledgements came.

@@ -14,13 +14,17 @@ package protocol DeliverySink: Sendable {
 package final class TestEvents: Sendable {
     private let sink: any DeliverySink
     private let pending: Guarded<PendingTests<APICall>>
+    private let wake: @Sendable () -> Void
 
     /// What an attempt may take beyond its own time: its way there, its record's way back.
     private static let wayMilliseconds = 2000
 
-    /// - Parameter attemptMilliseconds: how long an attempt lasts at most, `egress.timeoutMilliseconds`.
-    package init(sink: any DeliverySink, attemptMilliseconds: Int) {
+    /// - Parameters:
+    ///   - attemptMilliseconds: how long an attempt lasts at most, `egress.timeoutMilliseconds`.
+    ///   - wake: has ``expire(now:)`` called soon: somebody has begun to wait.
+    package init(sink: any DeliverySink, attemptMilliseconds: Int, wake: @escaping @Sendable () -> Void = {}) {
         self.sink = sink
+        self.wake = wake
         var limits = PendingTests<APICall>.Limits()
         limits.waitNanoseconds = UInt64(attemptMilliseconds + Self.wayMilliseconds) * 1_000_000
         pending = Guarded(PendingTests(limits: limits))
@@ -70,6 +74,7 @@ package final class TestEvents: Sendable {
         }
         if let refusal { return refuse(call, refusal) }
         answer(now)
+        wake()
     }
 
     private func refuse(_ call: APICall, _ refusal: PendingTests<APICall>.Refusal) {
@@ -81,6 +86,8 @@ package final class TestEvents: Sendable {
 
     private func ended(_ event: EventID, isSent: Bool) {
         answer(pending.withLock { isSent ? $0.acknowledged(event, now: Clock.monotonic()) : $0.givenUp(event) })
+        // This may be the registry's thread, and whoever calls `expire` may rest until much later.
+        wake()
     }
 
     /// How many have no answer yet.

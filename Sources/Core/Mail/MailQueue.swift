@@ -9,6 +9,8 @@ package struct MailQueue<Job: Sendable>: Sendable {
     private static var failuresOfOne: Int { 3 }
     /// A mail that took long to fail waits for so many times that long at least: the others get most of the time.
     private static var restsATry: UInt64 { 4 }
+    /// Without an answer to any mail for so long, the server is away for all, and no mail is to blame.
+    private static var silentNanoseconds: UInt64 { MailTry.shortestDeferralNanoseconds }
 
     package enum Step: Sendable {
         case `try`(Job)
@@ -48,6 +50,8 @@ package struct MailQueue<Job: Sendable>: Sendable {
     private var pausedUntil: UInt64 = 0
     /// What the last step said to try, and where it stands: in ``aside`` at an index, or first in ``waiting``.
     private var tried: (isAside: Bool, index: Int)?
+    /// When the server last answered to any mail; 0 for never.
+    private var lastAnswer: UInt64 = 0
     /// The last try failed: the next ones find out whose fault it is.
     private var isFailing = false
     /// Those that wait for the first time and those that stand aside take turns, so that neither starves.
@@ -101,7 +105,11 @@ package struct MailQueue<Job: Sendable>: Sendable {
     package func putOffFor(now: UInt64) -> UInt64 { Self.span(triedEntry?.putOffSince, now) }
 
     /// For how long the tried one's failures are known to be its own, nanoseconds.
-    package func blamedFor(now: UInt64) -> UInt64 { Self.span(triedEntry?.blamedSince, now) }
+    package func blamedFor(now: UInt64) -> UInt64 {
+        isSilent(now) ? 0 : Self.span(triedEntry?.blamedSince, now)
+    }
+
+    private func isSilent(_ now: UInt64) -> Bool { now > lastAnswer + Self.silentNanoseconds }
 
     private static func span(_ since: UInt64?, _ now: UInt64) -> UInt64 {
         guard let since, since > 0 else { return 0 }
@@ -120,9 +128,11 @@ package struct MailQueue<Job: Sendable>: Sendable {
     package mutating func paused(now: UInt64) {
         guard let tried else { return }
         self.tried = nil
+        let isSilent = isSilent(now)
         change(tried) { entry in
             entry.failures += 1
             entry.isDoubtful = true
+            if isSilent { entry.blamedSince = 0 }
         }
         isFailing = true
         pausedUntil = now + backoff.wait()
@@ -158,6 +168,7 @@ package struct MailQueue<Job: Sendable>: Sendable {
 
     /// The server works: what has failed over and over since it last answered is to blame for that itself, and stands aside.
     private mutating func answered(_ now: UInt64) {
+        lastAnswer = now
         goOn()
         for index in aside.indices where aside[index].isDoubtful { Self.judge(&aside[index], now) }
         var index = 0
