@@ -352,7 +352,7 @@ package final class KafkaConsumer {
         guard count > 0 else { return nothing }
         // An error is not "nothing was committed". Where an age was asked for the client's own look-up, when it begins to fetch,
         // would begin at the log's start instead: a month of mails, or of events.
-        var triesLeft = 6
+        var triesLeft = 2
         while !askCommitted(list), triesLeft > 0 {
             triesLeft -= 1
             usleep(500_000)
