@@ -1,9 +1,13 @@
 // `listen`: a receiver for developers of subscribers, that verifies and prints.
 internal import Configuration
+internal import Crypto
 internal import HTTPServer
 
 enum ListenCommand {
     static func run(_ options: ListenOptions) throws(Exit) {
+        guard (try? WebhookSecret(Array(options.secret.utf8))) != nil else {
+            throw .configuration("--secret: is not whsec_ and base64; copy it whole from the registration's answer")
+        }
         let signals = StopSignals()
         let secret = options.secret
         let server: HTTPServer

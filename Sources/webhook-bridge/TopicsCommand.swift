@@ -28,7 +28,7 @@ enum TopicsCommand {
         guard serious.isEmpty else { throw .failure("\(serious.count) topics were not made") }
         let failed = Set(failures.map(\.topic))
         for topic in missing where !failed.contains(topic.name) {
-            Terminal.print("made \(topic.name) with \(topic.partitions) partitions")
+            Terminal.print("made \(topic.name) with \(topic.partitions) partition\(topic.partitions == 1 ? "" : "s")")
         }
         try report(setting, until: Set(missing.map(\.name)).subtracting(failed))
     }

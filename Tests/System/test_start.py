@@ -225,3 +225,8 @@ def _connects(port):
         return requests.get(f"http://127.0.0.1:{port}/", timeout=2) is not None
     except requests.ConnectionError:
         return False
+
+
+def test_listen_refuses_what_is_no_secret():
+    result = command("listen", "--port", "0", "--secret", "whsec_wrongwrong")
+    assert result.returncode == 2 and "--secret" in result.stderr and "wrongwrong" not in result.stderr

@@ -57,7 +57,7 @@ private struct Parser {
             let second = CommandTable.all.filter { $0.words[0] == first && $0.words.count > 1 }.map { $0.words[1] }
             let message =
                 words.count == 1
-                ? "'\(first)' needs one of: \(second.joined(separator: ", "))"
+                ? "'\(first)' needs \(second.count == 1 ? "" : "one of: ")\(second.joined(separator: ", "))"
                 : "there is no command '\(first) \(words[1])'"
             let near = words.count == 1 ? "" : Suggestion.text(for: words[1], in: second)
             throw UsageError(message: message, hint: hint(near, command: first))

@@ -10,7 +10,7 @@ extension CommandTable {
             exists as soon as one starts.
             """,
         example:
-            "webhook-bridge accounts create --config config/bridge.json5 --email ops@customer.example --name Customer",
+            "webhook-bridge accounts create --config bridge.json5 --email ops@customer.example --name Customer",
         options: [
             .config,
             CommandOption(
@@ -38,7 +38,7 @@ extension CommandTable {
             Prints {"accountId":…,"deleted":true} on one line of stdout. Waits up to two seconds for the registry to answer;
             where none is running it says so on stderr, deleted is false, and the account goes as soon as one starts.
             """,
-        example: "webhook-bridge accounts delete --config config/bridge.json5 --account acct_9b744416750b4676ecde16d1",
+        example: "webhook-bridge accounts delete --config bridge.json5 --account acct_9b744416750b4676ecde16d1",
         options: [
             .config, account, .set,
         ]
@@ -54,7 +54,7 @@ extension CommandTable {
             its API keys with the time from which a key that is being rotated out is not valid any more, and the number of its
             webhooks. Reads the registry's topics itself and needs no bridge to run.
             """,
-        example: "webhook-bridge accounts list --config config/bridge.json5",
+        example: "webhook-bridge accounts list --config bridge.json5",
         options: [.config, .set]
     ) { options throws(UsageError) in .accountsList(options.configuration) }
 
@@ -69,7 +69,7 @@ extension CommandTable {
             valid as soon as one starts.
             """,
         example:
-            "webhook-bridge accounts rotate-key --config config/bridge.json5 --account acct_9b744416750b4676ecde16d1",
+            "webhook-bridge accounts rotate-key --config bridge.json5 --account acct_9b744416750b4676ecde16d1",
         options: [
             .config, account,
             CommandOption(
@@ -100,7 +100,7 @@ extension CommandTable {
             and the key ends as soon as one starts.
             """,
         example: """
-            webhook-bridge accounts revoke-key --config config/bridge.json5 \\
+            webhook-bridge accounts revoke-key --config bridge.json5 \\
                 --account acct_9b744416750b4676ecde16d1 --key 0aB3dE6f
             """,
         options: [
@@ -126,9 +126,9 @@ extension CommandTable {
 
             Prints {"webhooks":…,"secrets":…,"rewrapped":…,"failed":…} on one line of stdout. Each webhook with a secret that
             none of the keys opens is named on stderr. The exit code is 1 where something failed; it can be run again at any
-            time. It needs a running registry.
+            time. Where anything is to be rewrapped it needs a running registry.
             """,
-        example: "webhook-bridge secrets rewrap --config config/bridge.json5",
+        example: "webhook-bridge secrets rewrap --config bridge.json5",
         options: [.config, .set]
     ) { options throws(UsageError) in .secretsRewrap(options.configuration) }
 

@@ -34,8 +34,8 @@ extension CommandTable {
             accountId, eventId, eventType, attempt, bytes and originalBytes; null is for what is unknown.
             """,
         example: """
-            webhook-bridge dead-letters list --config config/bridge.json5 --since 24h
-            webhook-bridge dead-letters list --config config/bridge.json5 --reason unmappable --json
+            webhook-bridge dead-letters list --config bridge.json5 --since 24h
+            webhook-bridge dead-letters list --config bridge.json5 --reason unmappable --json
             """,
         options: [.config] + filters + [
             CommandOption(
@@ -67,8 +67,8 @@ extension CommandTable {
             16 KiB. The record itself is where the header origin says.
             """,
         example: """
-            webhook-bridge dead-letters show 3/12 --config config/bridge.json5
-            webhook-bridge dead-letters show 3/12 --config config/bridge.json5 --value > record.json
+            webhook-bridge dead-letters show 3/12 --config bridge.json5
+            webhook-bridge dead-letters show 3/12 --config bridge.json5 --value > record.json
             """,
         operand: position,
         options: [
@@ -95,8 +95,8 @@ extension CommandTable {
             receivers know it. Letters written after the start are left alone.
             """,
         example: """
-            webhook-bridge dead-letters retry 3/12 0/7 --config config/bridge.json5
-            webhook-bridge dead-letters retry --all --since 24h --config config/bridge.json5 --dry-run
+            webhook-bridge dead-letters retry 3/12 0/7 --config bridge.json5
+            webhook-bridge dead-letters retry --all --since 24h --config bridge.json5 --dry-run
             """,
         operand: CommandOperand(
             form: "PARTITION/OFFSET", summary: "letters, as `dead-letters list` names them", isRequired: false,

@@ -3,9 +3,9 @@ internal import Core
 
 extension CommandTable {
     private static let webhook = CommandOption(
-        name: "--webhook", value: "wh_…", summary: "the webhook it is sent to", isRequired: true)
+        name: "--webhook", value: "wh_…", summary: "whose events, or whose replays", isRequired: true)
     private static let replayID = CommandOption(
-        name: "--replay", value: "rpl_…", summary: "this one; without it the webhook's newest")
+        name: "--replay", value: "rpl_…", summary: "this one; without it the newest")
 
     static let replay = CommandSpecification(
         words: ["replay"], summary: "send a webhook again what happened in a time range",
@@ -24,9 +24,9 @@ extension CommandTable {
             waited for did not finish.
             """,
         example: """
-            webhook-bridge replay --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342 \\
+            webhook-bridge replay --config bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342 \\
                 --since 24h --dry-run
-            webhook-bridge replay --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342 \\
+            webhook-bridge replay --config bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342 \\
                 --since 2024-01-15T10:30:00Z --follow
             """,
         options: [
@@ -54,7 +54,7 @@ extension CommandTable {
             A line for each replay that is remembered of the webhook, the newest last: its status, how many
             records of all accounts were read of how many, and how many events for the webhook were in them.
             """,
-        example: "webhook-bridge replay status --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342",
+        example: "webhook-bridge replay status --config bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342",
         options: [.config, webhook, replayID, .set]
     ) { options throws(UsageError) in .replayStatus(try choice(options)) }
 
@@ -65,7 +65,7 @@ extension CommandTable {
             has been tried and failed is dropped when its retry comes up. One that has ended already is left
             as it is.
             """,
-        example: "webhook-bridge replay cancel --config config/bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342",
+        example: "webhook-bridge replay cancel --config bridge.json5 --webhook wh_cc6c332d33e76ea0a56ab342",
         options: [.config, webhook, replayID, .set]
     ) { options throws(UsageError) in .replayCancel(try choice(options)) }
 

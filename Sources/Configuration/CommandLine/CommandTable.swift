@@ -21,8 +21,8 @@ enum CommandTable {
             mail only if mail.smtp is set.
             """,
         example: """
-            webhook-bridge run --config config/bridge.json5
-            webhook-bridge run --config config/bridge.json5 --roles deliver,retry --set instance.id=deliver-2
+            webhook-bridge run --config bridge.json5
+            webhook-bridge run --config bridge.json5 --roles deliver,retry --set instance.id=deliver-2
             """,
         options: [
             .config,
@@ -57,7 +57,7 @@ enum CommandTable {
             librdkafka's mock cluster with all topics made. The first line on stdout is its bootstrap address; it runs until
             SIGTERM or SIGINT. It keeps 5 MiB a partition in memory and nothing on disk: for tests, never for production.
             """,
-        example: "webhook-bridge broker --config config/bridge.json5",
+        example: "webhook-bridge broker --config bridge.json5",
         options: [.config.optional, .set]
     ) { options throws(UsageError) in .broker(options.configuration) }
 
@@ -72,7 +72,7 @@ enum CommandTable {
             run again at any time. A topic with a wrong number of partitions is named and left alone: exit code 2. A missing domain
             topic is a warning.
             """,
-        example: "webhook-bridge topics create --config config/bridge.json5",
+        example: "webhook-bridge topics create --config bridge.json5",
         options: [.config, withDomain, .set]
     ) { options throws(UsageError) in
         .topicsCreate(TopicsOptions(configuration: options.configuration, withDomain: options.has("--with-domain")))
@@ -84,7 +84,7 @@ enum CommandTable {
             Changes nothing. Names every topic that is missing or has a wrong number of partitions, and how to put it right; exit
             code 2 if there is one. A missing domain topic is a warning.
             """,
-        example: "webhook-bridge topics check --config config/bridge.json5",
+        example: "webhook-bridge topics check --config bridge.json5",
         options: [.config, withDomain, .set]
     ) { options throws(UsageError) in
         .topicsCheck(TopicsOptions(configuration: options.configuration, withDomain: options.has("--with-domain")))
@@ -96,7 +96,7 @@ enum CommandTable {
             Reads the file, the BRIDGE_… variables and --set as `run` would, and the files they name. Every fault is a line with
             its place, key and cause; exit code 2 if there is one. Otherwise the settings in force are printed, without secrets.
             """,
-        example: "webhook-bridge config check --config config/bridge.json5",
+        example: "webhook-bridge config check --config bridge.json5",
         options: [.config, .set]
     ) { options throws(UsageError) in .configCheck(options.configuration) }
 
@@ -119,7 +119,7 @@ enum CommandTable {
         words: ["mapping", "check"], summary: "list everything that is wrong with the mapping files",
         details:
             "Compiles every file of the mappings' folder against the payload schemas. Exit code 2 if one has a fault.",
-        example: "webhook-bridge mapping check --config config/bridge.json5",
+        example: "webhook-bridge mapping check --config bridge.json5",
         options: [.config, .set]
     ) { options throws(UsageError) in .mappingCheck(options.configuration) }
 
@@ -131,7 +131,7 @@ enum CommandTable {
             mapping passes over writes nothing, and one that becomes several events a line for each. What comes in headers, as
             in a binary CloudEvent, is given by --header: ce_type=ModuleCompleted.
             """,
-        example: "webhook-bridge mapping try --config config/bridge.json5 --topic learnault.modules < record.json",
+        example: "webhook-bridge mapping try --config bridge.json5 --topic learnault.modules < record.json",
         options: [
             .config, .topic,
             CommandOption(
