@@ -34,7 +34,8 @@ package struct TopicFault: Equatable, Sendable, CustomStringConvertible {
                 + "`webhook-bridge topics create`"
         case .recordBytes(_, let wanted):
             "set the topic's max.message.bytes to \(wanted), or lower limits.payloadBytes"
-        case .domainMissing: "make it with `webhook-bridge topics create --with-domain`; nothing, if nobody publishes to it"
+        case .domainMissing:
+            "make it with `webhook-bridge topics create --with-domain`; nothing, if nobody publishes to it"
         }
     }
 
