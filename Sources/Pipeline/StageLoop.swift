@@ -19,6 +19,7 @@ package final class StagePartition {
     fileprivate var storedOffset: Int64 = -1
     /// Set where the log began anew under offsets that were read already: where the next assignment is to begin.
     fileprivate var restart: Int64?
+    fileprivate var restartRule = RestartRule()
     /// The highest offset the stage has called finished; -1 for none.
     package fileprivate(set) var highestFinished: Int64 = -1
     /// What the stage keeps of the partition, for its own use.
@@ -264,7 +265,11 @@ package final class StageLoop {
             gaps.note(expected..<message.offset, assignment: partition.assignment)
         }
         if !partition.ledger.hasBegun { partition.firstOffset = message.offset }
-        guard partition.ledger.open(message.offset) else { return beginAnew(partition, at: message.offset) }
+        guard partition.ledger.open(message.offset) else {
+            if partition.restartRule.isNew(message.timestamp) { beginAnew(partition, at: message.offset) }
+            return
+        }
+        partition.restartRule.read(message.timestamp)
         let record = RecordReference(assignment: partition.assignment, offset: message.offset)
         handler.handle(message, record, partition, self)
     }
