@@ -90,7 +90,8 @@ class Bridge:
         except requests.RequestException:
             return False
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self, timeout=90):
+        # The embedded broker takes nine seconds for a rebalance, and now and then makes three of one.
         def ready():
             assert self.process.alive, f"{self.name} ended with {self.process.popen.returncode}\n{self.log[-4000:]}"
             return self.is_ready()
