@@ -6,6 +6,18 @@ from harness.receiver import Receiver
 from harness.world import World
 
 
+# Files that take a minute or more, for they wait for rebalances and tiers. They begin first, so that the two processes that
+# share the files end together.
+LONGEST_FIRST = ["test_cluster", "test_crash_points", "test_mail", "test_retries", "test_lanes", "test_demo", "test_replay_limits",
+                 "test_replay", "test_registry", "test_switching", "test_clock", "test_watchdog", "test_log_store",
+                 "test_erasure", "test_writes", "test_rotation", "test_openapi", "test_hostile_clients", "test_lost_records"]
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
