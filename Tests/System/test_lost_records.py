@@ -40,13 +40,19 @@ def losses(bridge):
             if entry["message"] == "records were deleted before they were read"]
 
 
-def test_a_position_below_the_logs_start_is_logged_and_counted(make_world):
+def delivering(make_world, count):
+    """A bridge that has delivered so many events: (world, bridge, account, their ids)."""
     world = make_world("noida")
     bridge = world.run()
     account = world.account()
     account.register(world.receiver.url("/hook"), "module.completed")
-    first = produce(world, account, 3)
+    first = produce(world, account, count)
     until(lambda: world.receiver.accepted_ids("/hook") == set(first), 20, "delivered")
+    return world, bridge, account, first
+
+
+def test_a_position_below_the_logs_start_is_logged_and_counted(make_world):
+    world, bridge, account, first = delivering(make_world, 3)
     world.wait_drained("translate", TOPIC)
     assert Metrics(bridge)("records_lost_total", role="translate") == 0
     bridge.stop()
@@ -61,12 +67,7 @@ def test_a_position_below_the_logs_start_is_logged_and_counted(make_world):
 
 def test_what_is_lost_is_told_once(make_world):
     """Nothing comes behind it, so that no record is finished and no offset stored because of one."""
-    world = make_world("noida")
-    bridge = world.run()
-    account = world.account()
-    account.register(world.receiver.url("/hook"), "module.completed")
-    first = produce(world, account, 3)
-    until(lambda: world.receiver.accepted_ids("/hook") == set(first), 20, "delivered")
+    world, bridge, account, first = delivering(make_world, 3)
     world.wait_drained("translate", TOPIC)
     bridge.stop()
     last = produce(world, account, 5)[-1]
@@ -85,12 +86,7 @@ def test_what_is_lost_is_told_once(make_world):
 
 def test_a_topic_that_is_made_again_is_read_from_its_beginning(make_world):
     """Its new records have offsets that were read before."""
-    world = make_world("noida")
-    bridge = world.run()
-    account = world.account()
-    account.register(world.receiver.url("/hook"), "module.completed")
-    first = produce(world, account, 30)
-    until(lambda: world.receiver.accepted_ids("/hook") == set(first), 20, "delivered")
+    world, bridge, account, first = delivering(make_world, 30)
     world.wait_drained("translate", TOPIC)
     count = partitions(world.broker.bootstrap)[TOPIC]
     admin = AdminClient({"bootstrap.servers": world.broker.bootstrap, "log_level": 0})
@@ -113,12 +109,7 @@ def test_a_topic_that_is_made_again_is_read_from_its_beginning(make_world):
 
 def test_a_position_that_falls_below_the_logs_start_while_it_runs_is_logged_and_counted(make_world):
     """The topic is kept shorter than the role stands still."""
-    world = make_world("noida")
-    bridge = world.run()
-    account = world.account()
-    account.register(world.receiver.url("/hook"), "module.completed")
-    first = produce(world, account, 3)
-    until(lambda: world.receiver.accepted_ids("/hook") == set(first), 20, "delivered")
+    world, bridge, account, first = delivering(make_world, 3)
 
     # Transactions leave offsets without a record, which are nobody's loss.
     producer = Producer({"bootstrap.servers": world.broker.bootstrap, "transactional.id": "backend", "log_level": 0})
