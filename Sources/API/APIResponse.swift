@@ -138,7 +138,7 @@ extension APIError {
         case .accountNotFound: unauthorized(hadKey: true)
         // A replay made for the webhook before it was switched off and on again, of which this process had not heard: the same
         // request will be right in a moment.
-        case .tooLate, .olderGeneration: unconfirmed()
+        case .tooLate, .olderGeneration, .withdrawn: unconfirmed()
         case .webhookInactive: webhookInactive()
         case .replayRunning: replayRunning(nil)
         case .replayNotFound: replayNotFound()

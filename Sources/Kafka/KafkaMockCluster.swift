@@ -42,6 +42,16 @@ package final class KafkaMockCluster: @unchecked Sendable {
         rd_kafka_mock_push_request_errors_array(cluster, 0, errors.count, &errors)
     }
 
+    /// Puts a topic's partition on one of the brokers, which are numbered from 1.
+    package func place(_ topic: String, partition: Int32, onBroker broker: Int32) {
+        rd_kafka_mock_partition_set_leader(cluster, topic, partition, broker)
+    }
+
+    /// Takes one broker away, or lets it come back with all that it had.
+    package func setBroker(_ broker: Int32, isUp: Bool) {
+        _ = isUp ? rd_kafka_mock_broker_set_up(cluster, broker) : rd_kafka_mock_broker_set_down(cluster, broker)
+    }
+
     package func createTopic(_ name: String, partitions: Int) throws(KafkaError) {
         let status = rd_kafka_mock_topic_create(cluster, name, Int32(partitions), 1)
         guard status == RD_KAFKA_RESP_ERR_NO_ERROR || status == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else {

@@ -93,6 +93,8 @@ struct Audit {
             return Log.info("command refused", fields)
         }
         let (before, after) = difference(state)
+        // Of a withdrawal that found nothing to undo: its command was refused, or not carried out.
+        if case .withdraw = command.change, before.isEmpty, after.isEmpty { return }
         if !before.isEmpty { fields.append(.before(before)) }
         if !after.isEmpty { fields.append(.after(after)) }
         if case .deleteAccount = command.change { fields.append(.count(webhooks)) }

@@ -10,43 +10,46 @@ struct PendingCommand {
     /// A write is visible everywhere within a second (contract §1).
     static let catchUpNanoseconds: UInt64 = 1_000_000_000
 
-    let webhook: WebhookID?
-    let fingerprint: String?
-    let at: Timestamp
+    let command: Command
     let deadline: UInt64
     let completion: @Sendable (CommandOutcome) -> Void
     private(set) var result: CommandResult?
     /// When the answer came, monotonic nanoseconds.
     private var answeredAt: UInt64 = 0
     private var sawState = false
+    /// The state record is this command's own, and not of an earlier request with its key.
+    private var isOwnState = false
     /// The webhook of the state record.
     private var left: Webhook?
 
     /// - Parameter now: monotonic nanoseconds.
     init(_ command: Command, now: UInt64, completion: @escaping @Sendable (CommandOutcome) -> Void) {
-        webhook = command.change.webhook
-        fingerprint = command.fingerprint
-        at = command.at
+        self.command = command
         deadline = now + Self.timeoutNanoseconds
         self.completion = completion
     }
 
     /// An answer of its id: it may be to another request with the same key, or say of an earlier command that it came too late.
-    /// One without a receipt is of a registry from before there were any, which knows ids only.
+    /// Only its own one counts, for then the registry knows that this sender may tell its user (``AppliedChanges``). One
+    /// without a receipt or a time is of a registry from before there were any.
     mutating func take(_ result: CommandResult, now: UInt64) {
         if let receipt = result.receipt {
-            guard receipt.fingerprint == fingerprint else { return }
-            guard result.answer.holdsKey || receipt.at == at else { return }
+            guard receipt.fingerprint == command.fingerprint else { return }
+            guard result.answer.holdsKey || receipt.at == command.at else { return }
         }
+        if let requestedAt = result.requestedAt, requestedAt != command.at { return }
         self.result = result
         answeredAt = now
     }
 
     /// The last state record of a command of its id.
-    /// - Parameter fingerprint: the record's; nil also of a registry from before there were any.
-    mutating func see(_ webhook: Webhook?, fingerprint: String?) {
-        guard fingerprint == nil || fingerprint == self.fingerprint else { return }
+    /// - Parameters:
+    ///   - fingerprint: the record's; nil also of a registry from before there were any.
+    ///   - requestedAt: its command's time; nil as well.
+    mutating func see(_ webhook: Webhook?, fingerprint: String?, requestedAt: Timestamp?) {
+        guard fingerprint == nil || fingerprint == command.fingerprint else { return }
         sawState = true
+        isOwnState = isOwnState || requestedAt == nil || requestedAt == command.at
         left = webhook
     }
 
@@ -54,7 +57,7 @@ struct PendingCommand {
     /// - Parameter shows: whether the view has come as far as a webhook's revision.
     func outcome(now: UInt64, shows: (WebhookID, _ revision: Int) -> Bool) -> CommandOutcome? {
         // Whoever takes the registry over has read it too: with or without an answer it is done.
-        if sawState { return .applied(CommandEffect(webhook: left)) }
+        if sawState, isOwnState || result?.answer == .applied { return .applied(CommandEffect(webhook: left)) }
         guard let result else { return now >= deadline ? .unconfirmed : nil }
         if case .refused(let refusal) = result.answer { return .refused(refusal) }
         return isShown(result, now: now, shows: shows)
@@ -66,7 +69,9 @@ struct PendingCommand {
         let kept = result.receipt?.webhook
         // Changed nothing, or a request repeated right behind the first: what it stands on is on its way to this view, if it is
         // not gone again. With a receipt the answer is made of that, so that the view need not be waited for longer.
-        guard let webhook, let revision = result.revision ?? kept?.revision, !shows(webhook, revision) else {
+        guard let webhook = command.change.webhook, let revision = result.revision ?? kept?.revision,
+            !shows(webhook, revision)
+        else {
             return true
         }
         return kept != nil && now >= answeredAt + Self.catchUpNanoseconds

@@ -6,7 +6,8 @@ package enum CommandOutcome: Equatable, Sendable {
     /// Written, and this process's own view shows it.
     case applied(CommandEffect = CommandEffect())
     case refused(Refusal)
-    /// No answer in time; the registry will not apply it later, unless it was writing it down already (Sources/README.md).
+    /// No answer in time; the registry will not apply it later, and takes it back where it was writing it down already. Nothing
+    /// is taken back of a command without `notAfter`, nor where the process dies first (Sources/README.md).
     case unconfirmed
     /// Written, and this process's view does not show it yet.
     case unseen

@@ -262,6 +262,10 @@ extension Command {
             case .startReplay, .progressReplay, .finishReplay, .cancelReplay: change.writeReplay(to: &writer)
             case .rotateSecret, .rewrapSecrets, .rotateKey, .revokeKey: change.writeRotation(to: &writer)
             case .noteRequest(let id): writer.field("webhookId", id.description)
+            case .withdraw(let command, let id, let requestedAt):
+                writer.field("commandId", command.description)
+                writer.field("webhookId", id.description)
+                writer.field("requestedAt", requestedAt.description)
             }
         }
     }
@@ -284,6 +288,7 @@ extension Command {
         case .rotateKey: "account.rotate-key"
         case .revokeKey: "account.revoke-key"
         case .noteRequest: "request.note"
+        case .withdraw: "command.withdraw"
         }
     }
 }

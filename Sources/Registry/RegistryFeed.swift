@@ -1,6 +1,7 @@
 // Feeds a process's view from the compacted topics, and completes the commands this process sent: a write is answered
 // when this process's own view shows it, so a client reads its own writes.
 package import Core
+internal import Crypto
 internal import JSON
 package import Kafka
 internal import Runtime
@@ -163,18 +164,19 @@ package final class RegistryFeed: RegistryClient {
             let id = message.header("command-id").flatMap({ CommandID($0) }), message.header("continued") == nil
         else { return }
         let fingerprint = message.header("fingerprint")
+        let requestedAt = message.header("requested-at").flatMap { Timestamp(rfc3339: $0) }
         shared.withLock { shared in
             for index in shared.pending[id]?.indices ?? 0..<0 {
-                shared.pending[id]?[index].see(webhook, fingerprint: fingerprint)
+                shared.pending[id]?[index].see(webhook, fingerprint: fingerprint, requestedAt: requestedAt)
             }
         }
     }
 
     private func completeAndExpire() {
         let now = Clock.monotonic()
-        let done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = shared.withLock { shared in
+        let done: [(PendingCommand, CommandOutcome)] = shared.withLock { shared in
             guard !shared.pending.isEmpty else { return [] }
-            var done: [(@Sendable (CommandOutcome) -> Void, CommandOutcome)] = []
+            var done: [(PendingCommand, CommandOutcome)] = []
             for (id, all) in shared.pending {
                 var left: [PendingCommand] = []
                 for pending in all {
@@ -182,7 +184,7 @@ package final class RegistryFeed: RegistryClient {
                         view.read { $0.shows(webhook, revision: revision) }
                     }
                     if let outcome {
-                        done.append((pending.completion, outcome))
+                        done.append((pending, outcome))
                     } else {
                         left.append(pending)
                     }
@@ -191,7 +193,17 @@ package final class RegistryFeed: RegistryClient {
             }
             return done
         }
-        for (completion, outcome) in done { completion(outcome) }
+        for (pending, outcome) in done {
+            // First, for from here on it must not have happened.
+            if outcome == .unconfirmed { withdraw(pending.command) }
+            pending.completion(outcome)
+        }
+    }
+
+    private func withdraw(_ command: Command) {
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let withdrawal = command.withdrawal(id: CommandID(bytes: Random.bytes(12)), now: now)
+        if let withdrawal { outbox.put(withdrawal) }
     }
 
     // MARK: Writing thread

@@ -16,6 +16,8 @@ final class RegistryHolding {
 
     var state: RegistryState
     private(set) var answered = AnswerMemory()
+    /// What can be withdrawn still.
+    var changes = AppliedChanges()
     private(set) var ownership = RegistryOwnership(
         owner: Random.bytes(8).reduce(0) { $0 << 8 | UInt64($1) })
     /// What has to be written again, as the state has it.
@@ -29,6 +31,8 @@ final class RegistryHolding {
 
     /// A record this old may have made compaction drop what was there before it; `min.compaction.lag.ms` is an hour.
     private static let compactedMilliseconds: Int64 = 1_800_000
+    /// Nobody's broker is waited for longer than this to take a withdrawal that stands behind its command.
+    private static let withdrawableMilliseconds: Int64 = 3_600_000
 
     /// - Parameter wake: signalled when there is something to read.
     init(_ configuration: KafkaConfiguration, topics: Topics, webhooksPerAccount: Int, wake: EventFD) throws(KafkaError)
@@ -55,6 +59,26 @@ final class RegistryHolding {
 
     func remember(_ result: CommandResult, now: Timestamp) {
         answered.note(result.command, result.answer, result.receipt, at: now, now: now)
+    }
+
+    /// Takes a command's change back, and with it what was withdrawn before and could not be undone beneath it.
+    /// - Returns: the record to write, all of them being one webhook's, and the answer to each command that was undone; none
+    ///   where there is nothing to undo.
+    func withdraw(
+        _ id: CommandID, requestedAt: Timestamp, now: Timestamp
+    ) -> (answers: [CommandResult], action: RegistryAction?) {
+        var answers: [CommandResult] = []
+        var last: RegistryAction?
+        for change in changes.withdraw(id, requestedAt: requestedAt) {
+            guard let action = state.undo(change) else { break }
+            last = action
+            let receipt = answered.withdraw(change.command, now: now)
+            answers.append(
+                CommandResult(
+                    command: change.command, answer: .refused(.withdrawn), wroteState: false, receipt: receipt,
+                    requestedAt: receipt?.at))
+        }
+        return (answers, last)
     }
 
     /// The repairs that are due; they count as done.
@@ -95,7 +119,10 @@ final class RegistryHolding {
             let result = try result(message)
             return answered.note(result.command, result.answer, result.receipt, at: written, now: now)
         }
-        if let repair = repair(message, log) { repairs.remove(repair) }
+        let key = repair(message, log)
+        if let key { repairs.remove(key) }
+        var before: Webhook?
+        if case .webhook(let id) = key { before = state.webhooks[id] }
         var webhook: Webhook?
         if let value = message.value {
             try parser.parse(value) { json in
@@ -107,7 +134,7 @@ final class RegistryHolding {
                 }
             }
         } else {
-            switch repair(message, log) {
+            switch key {
             case .account(let id): state.unloadAccount(id)
             case .webhook(let id): state.unloadWebhook(id)
             case nil: break
@@ -124,9 +151,13 @@ final class RegistryHolding {
         if let fingerprint = message.header("fingerprint"),
             let account = message.header("account-id").flatMap({ AccountID($0) })
         {
-            receipt = Receipt(account: account, fingerprint: fingerprint, at: written, webhook: webhook)
+            let at = message.header("requested-at").flatMap { Timestamp(rfc3339: $0) }
+            receipt = Receipt(account: account, fingerprint: fingerprint, at: at ?? written, webhook: webhook)
         }
         answered.note(id, .applied, receipt, at: written, now: now)
+        if log == .subscriptions, now.milliseconds - written.milliseconds < Self.withdrawableMilliseconds {
+            changes.note(id, from: before, to: webhook, requestedAt: receipt?.at)
+        }
     }
 
     /// A superseded owner's record: not part of the state, but every view has taken it in. It is part of the state after all

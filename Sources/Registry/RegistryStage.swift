@@ -12,13 +12,8 @@ package final class RegistryStage: StageHandler {
     private let topics: Topics
     private let configuration: KafkaConfiguration
     private let webhooksPerAccount: Int
-    private let apiURL: String?
     private let producer: KafkaProducer
-    private let notices: KafkaProducer.Topic
-    private let emails: KafkaProducer.Topic
-    private let accounts: KafkaProducer.Topic
-    private let subscriptions: KafkaProducer.Topic
-    private let results: KafkaProducer.Topic
+    private let records: RegistryRecords
     private let deadLetters: DeadLetters
     private let parser = JSONParser()
 
@@ -41,9 +36,16 @@ package final class RegistryStage: StageHandler {
 
     private struct Job {
         let record: RecordReference
+        /// Whose records these are; a withdrawal's answer is given to the command that it takes back.
+        let command: CommandID
         let account: AccountID
         let result: CommandResult
         var actions: [RegistryAction]
+        /// Answers to others that a withdrawal undid with it; they go out first.
+        var alsoAnswered: [CommandResult] = []
+
+        /// Whether the answer is to the command itself.
+        var isAnswered: Bool { result.command == command }
     }
 
     /// The order in which records go out; each step is acknowledged before the next.
@@ -81,17 +83,12 @@ package final class RegistryStage: StageHandler {
         topics: Topics, configuration: KafkaConfiguration, webhooksPerAccount: Int, apiURL: String? = nil,
         payloadBytes: Int, producer: KafkaProducer, onCaughtUp: @escaping @Sendable () -> Void
     ) {
-        self.apiURL = apiURL
         self.onCaughtUp = onCaughtUp
         self.topics = topics
         self.configuration = configuration
         self.webhooksPerAccount = webhooksPerAccount
         self.producer = producer
-        notices = producer.topic(topics.notices)
-        emails = producer.topic(topics.emails)
-        accounts = producer.topic(topics.accounts)
-        subscriptions = producer.topic(topics.subscriptions)
-        results = producer.topic(topics.results)
+        records = RegistryRecords(topics, producer, apiURL: apiURL)
         deadLetters = DeadLetters(topics, producer, largest: payloadBytes)
     }
 
@@ -128,10 +125,10 @@ package final class RegistryStage: StageHandler {
             case .claim(let marker):
                 // Not while others may have been given the partition without this member having heard of it.
                 guard loop.mayStart() else { return false }
-                mark(results, marker)
+                records.mark(.results, marker)
             case .mark(let marker):
-                mark(accounts, marker)
-                mark(subscriptions, marker)
+                records.mark(.accounts, marker)
+                records.mark(.subscriptions, marker)
             case .begin:
                 FreeMemory.giveBack()
                 Log.info(
@@ -147,38 +144,6 @@ package final class RegistryStage: StageHandler {
             holding.due.removeFirst()
         }
         return holding.isOwning
-    }
-
-    private func mark(_ topic: KafkaProducer.Topic, _ marker: EpochMarker) {
-        producer.produce(
-            topic, partition: 0, key: Array(EpochMarker.key.utf8), value: marker.json,
-            headers: KafkaHeaders(capacity: 1), token: 0)
-    }
-
-    /// Writes again what a superseded owner has written over.
-    private func repair(_ holding: RegistryHolding) {
-        for repair in holding.takeRepairs() {
-            let headers = KafkaHeaders(capacity: 1)
-            headers.add("epoch", String(holding.ownership.epoch))
-            var writer = JSONWriter()
-            let topic: KafkaProducer.Topic
-            let key: String
-            switch repair {
-            case .account(let id):
-                (topic, key) = (accounts, id.description)
-                holding.state.accounts[id]?.write(to: &writer)
-            case .webhook(let id):
-                (topic, key) = (subscriptions, id.description)
-                holding.state.webhooks[id]?.write(to: &writer)
-            }
-            // Nothing written: the state does not have it.
-            if writer.bytes.isEmpty {
-                producer.produce(topic, partition: 0, key: Array(key.utf8), value: nil, headers: headers, token: 0)
-            } else {
-                producer.produce(
-                    topic, partition: 0, key: Array(key.utf8), value: writer.bytes, headers: headers, token: 0)
-            }
-        }
     }
 
     // MARK: Commands
@@ -210,19 +175,43 @@ package final class RegistryStage: StageHandler {
         _ command: Command, written: Timestamp?, _ record: RecordReference, _ holding: RegistryHolding
     ) -> Job {
         if let result = earlierResult(of: command, holding) {
-            return Job(record: record, account: command.account, result: result, actions: [])
+            return Job(record: record, command: command.id, account: command.account, result: result, actions: [])
         }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        if let job = withdraw(command, record, holding, now: now) { return job }
         let audit = Audit(command, holding.state)
+        let before = command.change.webhook.flatMap { holding.state.webhooks[$0] }
         let (answer, actions) = holding.state.apply(command, written: written, now: now)
         audit.log(answer, holding.state)
+        if answer == .applied, let webhook = command.change.webhook {
+            holding.changes.note(
+                command.id, from: before, to: holding.state.webhooks[webhook],
+                requestedAt: command.keyedAt)
+        }
         let wroteState = actions.contains { Step(of: $0) != .announce }
         let result = CommandResult(
             command: command.id, answer: answer, wroteState: wroteState,
-            receipt: Receipt(of: command, answer, in: holding.state), revision: revision(answer, command, holding))
+            receipt: Receipt(of: command, answer, in: holding.state), requestedAt: command.keyedAt,
+            revision: revision(answer, command, holding))
         holding.remember(result, now: now)
         if answer == .refused(.tooLate) { noteSkew(command, now: now) }
-        return Job(record: record, account: command.account, result: result, actions: actions)
+        return Job(record: record, command: command.id, account: command.account, result: result, actions: actions)
+    }
+
+    /// Undoes what a withdrawal names.
+    /// - Returns: nil of another command, and where there is nothing to undo.
+    private func withdraw(
+        _ command: Command, _ record: RecordReference, _ holding: RegistryHolding, now: Timestamp
+    ) -> Job? {
+        guard case .withdraw(let withdrawn, _, let requestedAt) = command.change else { return nil }
+        let audit = Audit(command, holding.state)
+        let (answers, action) = holding.withdraw(withdrawn, requestedAt: requestedAt, now: now)
+        guard let last = answers.last, let action else { return nil }
+        audit.log(.applied, holding.state)
+        holding.remember(CommandResult(command: command.id, answer: .applied, wroteState: true), now: now)
+        return Job(
+            record: record, command: command.id, account: command.account, result: last, actions: [action],
+            alsoAnswered: answers.dropLast())
     }
 
     /// The answer to a command whose id is known; nil of a new one.
@@ -234,14 +223,17 @@ package final class RegistryStage: StageHandler {
             Audit(command, holding.state).log(answer, holding.state)
             return CommandResult(
                 command: command.id, answer: answer, wroteState: false,
-                receipt: Receipt(of: command, answer, in: holding.state))
+                receipt: Receipt(of: command, answer, in: holding.state), requestedAt: command.keyedAt)
         case .repeated(let answer, let receipt):
+            if answer == .applied, let at = command.keyedAt {
+                holding.changes.noteAsker(of: command.id, requestedAt: at)
+            }
             // A state record that went out with the first answer will not come again: there is nothing to wait for. One that
             // has still to go out, whoever repeats the request will see.
             let first = queue.last { $0.result.command == command.id && $0.result.wroteState }
             return CommandResult(
                 command: command.id, answer: answer, wroteState: first != nil, receipt: receipt,
-                revision: revision(answer, command, holding))
+                requestedAt: command.keyedAt, revision: revision(answer, command, holding))
         }
     }
 
@@ -288,7 +280,9 @@ package final class RegistryStage: StageHandler {
             wave = current
         } else if !holding.repairs.isEmpty {
             // With nothing applied that is not written: what a repair shows must not be ahead of its command's own record.
-            repair(holding)
+            for repair in holding.takeRepairs() {
+                records.write(repair, as: holding.state, epoch: holding.ownership.epoch)
+            }
         } else {
             if owned.allSatisfy({ $0.kafka.hasReachedEnd }) { noteCaughtUp() }
             return read > 0 ? now : nil
@@ -312,65 +306,24 @@ package final class RegistryStage: StageHandler {
     }
 
     private func write(_ wave: Wave, _ holding: RegistryHolding, _ loop: StageLoop) {
+        let epoch = holding.ownership.epoch
         for job in wave.jobs {
             guard wave.step != .answer else {
-                answer(job, holding, loop)
+                for result in job.alsoAnswered {
+                    records.write(result, account: job.account, epoch: epoch, for: job.record, loop)
+                }
+                unconfirmed[job.result.command, default: []].append(job.record)
+                records.write(job.result, account: job.account, epoch: epoch, for: job.record, loop)
                 continue
             }
             let last = job.actions.lastIndex { Step(of: $0) != .announce }
             for (index, action) in job.actions.enumerated() where Step(of: action) == wave.step {
-                let headers = KafkaHeaders(capacity: 5)
-                headers.add("command-id", job.result.command.description)
-                if wave.step != .announce {
-                    headers.add("epoch", String(holding.ownership.epoch))
-                    if index != last { headers.add("continued", "true") }
-                    if let receipt = job.result.receipt {
-                        headers.add("fingerprint", receipt.fingerprint)
-                        headers.add("account-id", receipt.account.description)
-                    }
-                }
-                write(action, headers, job, loop)
+                let origin = RegistryRecords.Origin(
+                    command: job.command, epoch: epoch, isLast: index == last,
+                    receipt: job.isAnswered ? job.result.receipt : nil)
+                records.write(action, from: origin, for: job.record, loop)
             }
         }
-    }
-
-    private func write(
-        _ action: RegistryAction, _ headers: consuming KafkaHeaders, _ job: Job, _ loop: StageLoop
-    ) {
-        var writer = JSONWriter()
-        let topic: KafkaProducer.Topic
-        let key: String
-        var value: [UInt8]?
-        switch action {
-        case .notice(let notice):
-            (topic, key, value) = (notices, notice.webhook.description, notice.json)
-            Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(key))
-        case .email(let account, let order):
-            (topic, key, value) = (emails, account.description, order.json(account: account, api: apiURL))
-            Log.info("webhook mail", .name(order.template.rawValue), .webhook(order.webhook.description))
-        case .writeAccount(let account):
-            account.write(to: &writer)
-            (topic, key, value) = (accounts, account.id.description, writer.bytes)
-        case .writeWebhook(let webhook):
-            webhook.write(to: &writer)
-            (topic, key, value) = (subscriptions, webhook.id.description, writer.bytes)
-        case .removeWebhook(let id): (topic, key) = (subscriptions, id.description)
-        case .removeAccount(let id): (topic, key) = (accounts, id.description)
-        }
-        if let value {
-            loop.produce(topic, partition: 0, key: Array(key.utf8), value: value, headers: headers, for: job.record)
-        } else {
-            loop.produce(topic, partition: 0, key: Array(key.utf8), value: nil, headers: headers, for: job.record)
-        }
-    }
-
-    private func answer(_ job: Job, _ holding: RegistryHolding, _ loop: StageLoop) {
-        let headers = KafkaHeaders(capacity: 1)
-        headers.add("epoch", String(holding.ownership.epoch))
-        unconfirmed[job.result.command, default: []].append(job.record)
-        loop.produce(
-            results, partition: 0, key: Array(job.account.description.utf8), value: job.result.json, headers: headers,
-            for: job.record)
     }
 
     private func noteCaughtUp() {

@@ -10,16 +10,20 @@ package struct CommandResult: Equatable, Sendable {
     package var wroteState: Bool
     /// Of a command with an idempotency key. Of a refusal because of the key it is the refused request's.
     package var receipt: Receipt?
+    /// ``Command/at`` of the command that this answers, where it has an idempotency key; the receipt's is the first one's.
+    package var requestedAt: Timestamp?
     /// That its webhook has now; nil where there is none, of a refusal, and of a registry from before this was told.
     package var revision: Int?
 
     package init(
-        command: CommandID, answer: Answer, wroteState: Bool, receipt: Receipt? = nil, revision: Int? = nil
+        command: CommandID, answer: Answer, wroteState: Bool, receipt: Receipt? = nil,
+        requestedAt: Timestamp? = nil, revision: Int? = nil
     ) {
         self.command = command
         self.answer = answer
         self.wroteState = wroteState
         self.receipt = receipt
+        self.requestedAt = requestedAt
         self.revision = revision
     }
 
@@ -34,6 +38,7 @@ package struct CommandResult: Equatable, Sendable {
             answer = .refused(refusal)
         default: throw fields.wrong("status")
         }
+        requestedAt = fields.optionalTime("requestedAt")
         revision = json["revision"]?.int
         if let receipt = json["receipt"] { self.receipt = try Receipt(json: receipt) }
     }
@@ -48,6 +53,7 @@ package struct CommandResult: Equatable, Sendable {
                 writer.field("code", refusal.rawValue)
             }
             writer.field("wroteState", wroteState)
+            if let requestedAt { writer.field("requestedAt", requestedAt.description) }
             if let revision { writer.field("revision", revision) }
             receipt?.write(to: &writer)
         }

@@ -76,6 +76,9 @@ extension Command.Change {
             self = .rotateKey(try APIKey(try fields.object("key")), overlapMilliseconds: try fields.overlap())
         case "account.revoke-key": self = .revokeKey(try fields.text("keyId"))
         case "request.note": self = .noteRequest(try fields.id("webhookId"))
+        case "command.withdraw":
+            self = .withdraw(
+                try fields.id("commandId"), try fields.id("webhookId"), requestedAt: try fields.time("requestedAt"))
         default: return nil
         }
     }

@@ -20,8 +20,8 @@ final class World: Sendable {
     let topics = Topics(prefix: "webhooks.", shards: 2)
     let cluster: KafkaMockCluster
 
-    init() throws {
-        cluster = try KafkaMockCluster()
+    init(brokers: Int = 1) throws {
+        cluster = try KafkaMockCluster(brokers: brokers)
         for plan in topics.plans { try cluster.createTopic(plan.name, partitions: plan.partitions) }
     }
 

@@ -53,7 +53,7 @@ import Testing
         #expect(outcome(of: waiting, at: 5 * second, shown: 9) == nil, "its own record has to be seen")
         #expect(outcome(of: waiting, at: 15 * second - 1) == nil)
         #expect(outcome(of: waiting, at: 15 * second) == .unseen)
-        waiting.see(webhook, fingerprint: nil)
+        waiting.see(webhook, fingerprint: nil, requestedAt: nil)
         #expect(outcome(of: waiting, at: 15 * second) == .applied(CommandEffect(webhook: webhook)))
     }
 
@@ -82,10 +82,28 @@ import Testing
         waiting.take(result(fingerprint: "b"), now: second)
         waiting.take(result(.refused(.tooLate), fingerprint: "a", later: -9000), now: second)
         waiting.take(result(.refused(.preconditionFailed), fingerprint: "a", later: -9000), now: second)
-        waiting.see(webhook, fingerprint: "b")
+        waiting.see(webhook, fingerprint: "b", requestedAt: nil)
         #expect(outcome(of: waiting, at: second) == nil)
         waiting.take(result(.refused(.preconditionFailed), fingerprint: "a"), now: second)
         #expect(outcome(of: waiting, at: second) == .refused(.preconditionFailed))
+    }
+
+    /// Else it could be told of a change that the registry takes back, since its first sender gave up.
+    @Test func ofARepeatedRequestOnlyItsOwnAnswerCounts() {
+        var waiting = pending(fingerprint: "a")
+        waiting.see(webhook, fingerprint: "a", requestedAt: start.adding(milliseconds: -9000))
+        #expect(outcome(of: waiting, at: second) == nil, "the first one's record")
+        var answer = result(fingerprint: "a", later: -9000)
+        answer.requestedAt = start.adding(milliseconds: -9000)
+        waiting.take(answer, now: second)
+        #expect(outcome(of: waiting, at: second) == nil, "the first one's answer")
+        answer.requestedAt = start
+        waiting.take(answer, now: second)
+        #expect(outcome(of: waiting, at: second)?.isApplied == true)
+
+        var own = pending(fingerprint: "a")
+        own.see(webhook, fingerprint: "a", requestedAt: start)
+        #expect(outcome(of: own, at: second) == .applied(CommandEffect(webhook: webhook)))
     }
 
     /// While processes are updated: it knows commands by their ids, and no receipts.
@@ -94,7 +112,7 @@ import Testing
         waiting.take(result(), now: second)
         #expect(outcome(of: waiting, at: second) == .applied())
         waiting = pending(fingerprint: "a")
-        waiting.see(webhook, fingerprint: nil)
+        waiting.see(webhook, fingerprint: nil, requestedAt: nil)
         #expect(outcome(of: waiting, at: second) == .applied(CommandEffect(webhook: webhook)))
     }
 }

@@ -48,7 +48,7 @@ extension Answer {
     /// carried out nothing, and the same key may try it again.
     package var holdsKey: Bool {
         switch self {
-        case .refused(.tooLate), .refused(.preconditionFailed), .refused(.olderGeneration): false
+        case .refused(.tooLate), .refused(.preconditionFailed), .refused(.olderGeneration), .refused(.withdrawn): false
         case .applied, .refused: true
         }
     }
@@ -145,7 +145,16 @@ package struct AnswerMemory: Sendable {
         return .repeated(known.answer, receipt)
     }
 
-    /// Remembers an answer; the first one to a command stays, unless it does not hold its key.
+    /// A command was undone: what was answered to it is true no more.
+    /// - Returns: the receipt of its key, for the answer that says so; nil of a command without one.
+    package mutating func withdraw(_ id: CommandID, now: Timestamp) -> Receipt? {
+        var receipt = answers[id]?.receipt
+        receipt?.webhook = nil
+        note(id, .refused(.withdrawn), receipt, at: now, now: now)
+        return receipt
+    }
+
+    /// Remembers an answer; the first one to a command stays, unless it does not hold its key or was withdrawn.
     /// - Parameters:
     ///   - receipt: of a command with an idempotency key.
     ///   - at: when it was given. In whatever order they are noted, as a take-over reads several topics, the oldest go first.
@@ -158,7 +167,9 @@ package struct AnswerMemory: Sendable {
         // Said of another request than the one the id belongs to.
         guard at.milliseconds >= earliest, answer != .refused(.keyReused) else { return }
         if let known = answers[id] {
-            guard !known.answer.holdsKey, let receipt, receipt.at != known.receipt?.at else { return }
+            let isOfTheSame = receipt?.at == known.receipt?.at
+            let isWithdrawal = answer == .refused(.withdrawn) && isOfTheSame
+            guard isWithdrawal || (!known.answer.holdsKey && receipt != nil && !isOfTheSame) else { return }
             forget(id)
         }
         serial += 1

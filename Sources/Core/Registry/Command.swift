@@ -41,6 +41,10 @@ package struct Command: Equatable, Sendable {
         case revokeKey(String)
         /// Changes nothing: that a request with an idempotency key was made is to be remembered.
         case noteRequest(WebhookID)
+        /// Its sender has told its user that the command of this id has not happened and will not: it is undone
+        /// (``AppliedChanges``). A command with an idempotency key may have several senders; `requestedAt` is this one's
+        /// ``Command/at``.
+        case withdraw(CommandID, WebhookID, requestedAt: Timestamp)
 
         /// The webhook it is about; nil of what is about an account.
         package var webhook: WebhookID? {
@@ -50,7 +54,7 @@ package struct Command: Equatable, Sendable {
             case .updateWebhook(let id, _), .deleteWebhook(let id), .disableWebhook(let id, _), .warnWebhook(let id, _),
                 .startReplay(let id, _), .progressReplay(let id, _), .finishReplay(let id, _, _),
                 .cancelReplay(let id, _), .rotateSecret(let id, _, _), .rewrapSecrets(let id, _),
-                .noteRequest(let id):
+                .noteRequest(let id), .withdraw(_, let id, _):
                 id
             }
         }
@@ -218,4 +222,6 @@ package enum Refusal: String, Equatable, Sendable {
     case apiKeyNotFound = "API_KEY_NOT_FOUND"
     /// None of the secrets to be sealed again is there any more.
     case secretChanged = "SECRET_CHANGED"
+    /// It was applied, and undone since its sender could not wait for the confirmation.
+    case withdrawn = "COMMAND_WITHDRAWN"
 }

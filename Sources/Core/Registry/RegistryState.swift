@@ -131,6 +131,8 @@ package struct RegistryState: Sendable {
         case .revokeKey(let key): return revokeKey(key, of: command.account)
         case .noteRequest(let id):
             return (webhook(id, of: command.account) == nil ? .refused(.webhookNotFound) : .applied, [])
+        // What there is to undo its owner remembers beside the state (`undo`).
+        case .withdraw: return (.applied, [])
         }
     }
 
@@ -153,12 +155,12 @@ package struct RegistryState: Sendable {
         return (.applied, [.writeAccount(account)])
     }
 
+    func hasRoom(_ account: AccountID) -> Bool { owned[account, default: []].count < webhooksPerAccount }
+
     private mutating func create(_ webhook: Webhook) -> (Answer, [RegistryAction]) {
         guard accounts[webhook.account] != nil else { return (.refused(.accountNotFound), []) }
         guard webhooks[webhook.id] == nil else { return (.refused(.webhookExists), []) }
-        guard owned[webhook.account, default: []].count < webhooksPerAccount else {
-            return (.refused(.webhookLimitReached), [])
-        }
+        guard hasRoom(webhook.account) else { return (.refused(.webhookLimitReached), []) }
         return (.applied, [.writeWebhook(load(webhook))])
     }
 

@@ -1,0 +1,142 @@
+// What commands changed last, so that one whose sender could not wait for its confirmation is taken back: a sender that
+// tells its user that a change has not happened and will not sends a withdrawal behind it, and where the change was carried
+// out after all the registry undoes it. Decisions only; a take-over fills it from the state's records.
+
+/// What one command made of one webhook.
+package struct AppliedChange: Equatable, Sendable {
+    package let command: CommandID
+    package let webhook: WebhookID
+    /// The webhook as it was; nil where the command made it.
+    package let before: Webhook?
+    /// The webhook as it was left; nil where the command removed it.
+    package let after: Webhook?
+    /// When the requests with its idempotency key were made that may have been told of it, by their senders' clocks; nil of a
+    /// command without a key, which has one sender.
+    fileprivate var askers: Set<Timestamp>?
+    fileprivate var isWithdrawn = false
+
+    fileprivate static func isWish(_ before: Webhook?, _ after: Webhook?) -> Bool {
+        guard let before, let after else { return before != after }
+        return before.revision != after.revision || concernsReplays(before, after)
+    }
+
+    /// Whether a replay was begun or cancelled; that one ends by itself is no wish.
+    fileprivate static func concernsReplays(_ before: Webhook, _ after: Webhook) -> Bool {
+        before.replays.last?.id != after.replays.last?.id
+            || before.runningReplay != nil && after.replays.last?.status == .cancelled
+    }
+}
+
+package struct AppliedChanges: Sendable {
+    private let most: Int
+    private var changes: [CommandID: AppliedChange] = [:]
+    /// Each webhook's, in their order.
+    private var chains: [WebhookID: [CommandID]] = [:]
+    /// The oldest first, from `first` on; also what is forgotten already.
+    private var order: [CommandID] = []
+    private var first = 0
+
+    /// - Parameter most: how many are remembered; the oldest go first. A withdrawal stands behind its command on one topic,
+    ///   and what stands between the two while a broker stalls comes too late to change anything.
+    package init(most: Int = 1000) { self.most = max(1, most) }
+
+    package var count: Int { changes.count }
+
+    /// Remembers what a command changed; the first of an id stays until it is withdrawn. Reports of replays, warnings and
+    /// secrets sealed again are nobody's wish and nothing to build on.
+    /// - Parameter requestedAt: ``Command/at`` of a command with an idempotency key; nil of one without.
+    package mutating func note(_ id: CommandID, from before: Webhook?, to after: Webhook?, requestedAt: Timestamp?) {
+        guard let webhook = after?.id ?? before?.id, changes[id] == nil, AppliedChange.isWish(before, after) else {
+            return
+        }
+        changes[id] = AppliedChange(
+            command: id, webhook: webhook, before: before, after: after, askers: requestedAt.map { [$0] })
+        chains[webhook, default: []].append(id)
+        order.append(id)
+        while changes.count > most, first < order.count {
+            forget(order[first])
+            first += 1
+        }
+        if first > most {
+            order.removeFirst(first)
+            first = 0
+        }
+    }
+
+    /// Another request with the same idempotency key is told of it.
+    package mutating func noteAsker(of id: CommandID, requestedAt: Timestamp) {
+        changes[id]?.askers?.insert(requestedAt)
+    }
+
+    /// One who asked was told that it has not happened.
+    /// - Parameter requestedAt: his command's time.
+    /// - Returns: the changes to undo, in this order; they are forgotten. None while another who asked may have been told that
+    ///   it has happened, or something was built on it that stands; once that is withdrawn as well, both.
+    package mutating func withdraw(_ id: CommandID, requestedAt: Timestamp) -> [AppliedChange] {
+        guard let change = changes[id] else { return [] }
+        if change.askers != nil {
+            changes[id]?.askers?.remove(requestedAt)
+            guard changes[id]?.askers?.isEmpty == true else { return [] }
+        }
+        changes[id]?.isWithdrawn = true
+        var undone: [AppliedChange] = []
+        while let last = chains[change.webhook]?.last.flatMap({ changes[$0] }), last.isWithdrawn {
+            undone.append(last)
+            forget(last.command)
+        }
+        return undone
+    }
+
+    private mutating func forget(_ id: CommandID) {
+        guard let webhook = changes.removeValue(forKey: id)?.webhook else { return }
+        chains[webhook]?.removeAll { $0 == id }
+        if chains[webhook]?.isEmpty == true { chains[webhook] = nil }
+    }
+}
+
+extension Command {
+    /// When the request was made whose idempotency key it carries; nil without one.
+    package var keyedAt: Timestamp? { fingerprint == nil ? nil : at }
+
+    /// The command that takes this one back.
+    /// - Parameters:
+    ///   - id: random.
+    ///   - now: its sender's clock.
+    /// - Returns: nil of a command that nobody was promised anything about: one that may be carried out at any time, one that
+    ///   is about no webhook, and the note of a request, which changes nothing.
+    package func withdrawal(id: CommandID, now: Timestamp) -> Command? {
+        if case .noteRequest = change { return nil }
+        guard notAfter != nil, let webhook = change.webhook else { return nil }
+        return Command(
+            id: id, account: account, at: now, notAfter: nil, change: .withdraw(self.id, webhook, requestedAt: at),
+            actor: actor)
+    }
+}
+
+extension RegistryState {
+    /// Undoes a webhook's last change as if it had not been made.
+    /// - Returns: nil where that cannot be; else the record to write.
+    package mutating func undo(_ change: AppliedChange) -> RegistryAction? {
+        let current = webhooks[change.webhook]
+        guard (current == nil) == (change.after == nil) else { return nil }
+        guard let before = change.before else {
+            unloadWebhook(change.webhook)
+            return .removeWebhook(change.webhook)
+        }
+        // Its account may be gone meanwhile, or another webhook have taken its place: that one's owner was told so.
+        guard accounts[before.account] != nil, current != nil || hasRoom(before.account) else { return nil }
+        var webhook = before
+        // Both go on: an ETag and a generation name one state each.
+        webhook.revision = max(before.revision, current?.revision ?? 0)
+        webhook.nextRevision()
+        if let current, let after = change.after {
+            webhook.generation = max(before.generation, current.generation)
+            webhook.warnedGeneration = current.warnedGeneration
+            // What went on beside it goes on.
+            if before.secrets == after.secrets { webhook.secrets = current.secrets }
+            if !AppliedChange.concernsReplays(before, after) { webhook.replays = current.replays }
+        }
+        load(webhook)
+        return .writeWebhook(webhook)
+    }
+}
