@@ -200,7 +200,10 @@ extension LogStore {
     @Test func keepsTheNewestOfEachWebhook() throws {
         let store = directory.store { $0.rowsPerWebhook = 50 }
         defer { store.stop() }
-        #expect(store.write((0..<400).map { sampleRow($0) } + [sampleRow(400, webhook: 2)], next: 401))
+        for start in stride(from: 0, to: 400, by: 40) {
+            #expect(store.write((start..<start + 40).map { sampleRow($0) }, next: Int64(start + 40)))
+        }
+        #expect(store.write([sampleRow(400, webhook: 2)], next: 401))
         #expect(eventually { (try? store.page().total) == 50 })
         #expect(try store.page(limit: 100).rows.map(\.offset) == Array((350..<400).reversed()))
         #expect(try store.page(2).total == 1)

@@ -83,12 +83,17 @@ final class LogWriter {
 
     /// Writes batches in one transaction. After an error nothing of them is in the file, and they may be tried again.
     func write(_ batches: [AttemptBatch]) throws(SQLiteError) {
+        var surplus = surplus(of: batches)
         do {
             try connection.execute("BEGIN IMMEDIATE")
             latest.removeAll(keepingCapacity: true)
             for batch in batches {
                 for row in batch.rows {
-                    try insert(row)
+                    if let left = surplus[row.webhook], left > 0 {
+                        surplus[row.webhook] = left - 1
+                    } else {
+                        try insert(row)
+                    }
                     if row.lane != nil { latest[row.webhook] = row }
                 }
                 for (partition, next) in batch.offsets { try store(partition, next) }
@@ -101,6 +106,15 @@ final class LogWriter {
             try? load()
             throw error
         }
+    }
+
+    /// Of each webhook with more rows here than are kept, how many of its first ones need not be written at all: they would
+    /// be deleted in the same breath.
+    private func surplus(of batches: [AttemptBatch]) -> [WebhookID: Int] {
+        guard batches.reduce(0, { $0 + $1.rows.count }) > limits.rowsPerWebhook else { return [:] }
+        var counts: [WebhookID: Int] = [:]
+        for batch in batches { for row in batch.rows { counts[row.webhook, default: 0] += 1 } }
+        return counts.compactMapValues { $0 > limits.rowsPerWebhook ? $0 - limits.rowsPerWebhook : nil }
     }
 
     private func insert(_ row: AttemptRow) throws(SQLiteError) {
