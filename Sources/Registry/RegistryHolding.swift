@@ -51,7 +51,7 @@ final class RegistryHolding {
     /// Reads what is there, without waiting.
     /// - Parameter confirmed: called for each of this owner's answers that stands on `results` before any higher epoch.
     /// - Returns: how many records were read.
-    func read(confirmed: (CommandID) -> Void) -> Int {
+    func read(confirmed: (CommandResult) -> Void) -> Int {
         let count = reader.poll(milliseconds: 0) { take($0, confirmed) }
         if reader.hasReachedEnds, let action = ownership.reachedEnds() { due.append(action) }
         return count
@@ -72,13 +72,18 @@ final class RegistryHolding {
         for change in changes.withdraw(id, requestedAt: requestedAt) {
             guard let action = state.undo(change) else { break }
             last = action
-            let receipt = answered.withdraw(change.command, now: now)
-            answers.append(
-                CommandResult(
-                    command: change.command, answer: .refused(.withdrawn), wroteState: false, receipt: receipt,
-                    requestedAt: receipt?.at))
+            answered.withdraw(change.command, now: now)
+            if let answer = withdrawalAnswer(to: change.command) { answers.append(answer) }
         }
         return (answers, last)
+    }
+
+    /// The answer to a command that was undone; nil of any other.
+    func withdrawalAnswer(to id: CommandID) -> CommandResult? {
+        guard answered[id] == .refused(.withdrawn) else { return nil }
+        let receipt = answered.receipt(of: id)
+        return CommandResult(
+            command: id, answer: .refused(.withdrawn), wroteState: false, receipt: receipt, requestedAt: receipt?.at)
     }
 
     /// The repairs that are due; they count as done.
@@ -87,7 +92,7 @@ final class RegistryHolding {
         return Array(repairs)
     }
 
-    private func take(_ message: borrowing KafkaMessage, _ confirmed: (CommandID) -> Void) {
+    private func take(_ message: borrowing KafkaMessage, _ confirmed: (CommandResult) -> Void) {
         let log = logs.log(of: message)
         do {
             if let marker = try EpochMarker(message, parser) {
@@ -96,7 +101,7 @@ final class RegistryHolding {
             }
             switch ownership.saw(recordOf: message.epoch, on: log) {
             case .stop: if !due.contains(.stop) { due.append(.stop) }
-            case .own: if log == .results { confirmed(try result(message).command) }
+            case .own: if log == .results { confirmed(try result(message)) }
             case .superseded: if log != .results { try passOver(message, log) }
             case .take: try load(message, log)
             }
@@ -117,6 +122,9 @@ final class RegistryHolding {
         let written = message.timestamp >= 0 ? Timestamp(milliseconds: message.timestamp) : now
         if log == .results {
             let result = try result(message)
+            if let requestedAt = result.requestedAt, result.answer == .applied, isWithdrawable(written, now) {
+                changes.noteAsker(of: result.command, requestedAt: requestedAt)
+            }
             return answered.note(result.command, result.answer, result.receipt, at: written, now: now)
         }
         let key = repair(message, log)
@@ -142,7 +150,7 @@ final class RegistryHolding {
         }
         // A kill between a state record and its answer: the command was applied, and its repetition must hear so. Not of a
         // command that has written a part of its records only: applying it again writes the rest.
-        guard message.header("continued") == nil, let id = message.header("command-id").flatMap({ CommandID($0) })
+        guard message.header("continued") == nil, let command = message.header("command-id").flatMap({ CommandID($0) })
         else {
             return
         }
@@ -154,10 +162,21 @@ final class RegistryHolding {
             let at = message.header("requested-at").flatMap { Timestamp(rfc3339: $0) }
             receipt = Receipt(account: account, fingerprint: fingerprint, at: at ?? written, webhook: webhook)
         }
-        answered.note(id, .applied, receipt, at: written, now: now)
-        if log == .subscriptions, now.milliseconds - written.milliseconds < Self.withdrawableMilliseconds {
-            changes.note(id, from: before, to: webhook, requestedAt: receipt?.at)
+        answered.note(command, .applied, receipt, at: written, now: now)
+        guard case .webhook(let id)? = key else { return }
+        if let undone = message.header("withdraws") {
+            for id in undone.split(separator: ",").compactMap({ CommandID(String($0)) }) {
+                changes.forget(id)
+                answered.withdraw(id, now: written)
+            }
+        } else if isWithdrawable(written, now), before != nil || webhook?.revision == 1 {
+            // A first record that is no creation's stands behind one that could not be read.
+            changes.note(command, of: id, from: before, to: webhook, requestedAt: receipt?.at)
         }
+    }
+
+    private func isWithdrawable(_ written: Timestamp, _ now: Timestamp) -> Bool {
+        now.milliseconds - written.milliseconds < Self.withdrawableMilliseconds
     }
 
     /// A superseded owner's record: not part of the state, but every view has taken it in. It is part of the state after all

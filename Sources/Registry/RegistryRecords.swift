@@ -22,6 +22,8 @@ struct RegistryRecords {
         /// The command's last record of the state, which shows it whole.
         let isLast: Bool
         let receipt: Receipt?
+        /// What a withdrawal undid by it.
+        let withdraws: [CommandID]
     }
 
     /// - Parameter apiURL: where subscribers reach the API, for the commands in mails; nil: `$API`.
@@ -75,13 +77,16 @@ struct RegistryRecords {
     // MARK: Of commands
 
     func write(_ action: RegistryAction, from origin: Origin, for record: RecordReference, _ loop: StageLoop) {
-        let headers = KafkaHeaders(capacity: 6)
+        let headers = KafkaHeaders(capacity: 7)
         headers.add("command-id", origin.command.description)
         switch action {
         case .notice, .email: break
         case .writeAccount, .removeAccount, .writeWebhook, .removeWebhook:
             headers.add("epoch", String(origin.epoch))
             if !origin.isLast { headers.add("continued", "true") }
+            if !origin.withdraws.isEmpty {
+                headers.add("withdraws", origin.withdraws.map(\.description).joined(separator: ","))
+            }
             if let receipt = origin.receipt {
                 headers.add("fingerprint", receipt.fingerprint)
                 headers.add("account-id", receipt.account.description)

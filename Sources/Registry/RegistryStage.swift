@@ -23,7 +23,7 @@ package final class RegistryStage: StageHandler {
     private var wave: Wave?
     /// Answers on their way. A command is finished when its answer has been read back before any higher epoch: then it is
     /// done, and whoever comes next knows it.
-    private var unconfirmed: [CommandID: [RecordReference]] = [:]
+    private var unconfirmed: [AnswerID: [RecordReference]] = [:]
     private var owned: [StagePartition] = []
     private var isCaughtUp = false
     private let onCaughtUp: @Sendable () -> Void
@@ -33,6 +33,17 @@ package final class RegistryStage: StageHandler {
 
     private static let commandsPerWave = 200
     private static let holdAgainNanoseconds: UInt64 = 1_000_000_000
+
+    /// The answer to a withdrawal is given to the command that it takes back.
+    private struct AnswerID: Hashable {
+        let command: CommandID
+        let isWithdrawal: Bool
+
+        init(_ result: CommandResult) {
+            command = result.command
+            isWithdrawal = result.answer == .refused(.withdrawn)
+        }
+    }
 
     private struct Job {
         let record: RecordReference
@@ -130,6 +141,7 @@ package final class RegistryStage: StageHandler {
                 records.mark(.accounts, marker)
                 records.mark(.subscriptions, marker)
             case .begin:
+                holding.changes.endReading()
                 FreeMemory.giveBack()
                 Log.info(
                     "registry taken over", .count(holding.state.webhooks.count), .epoch(holding.ownership.epoch))
@@ -183,9 +195,11 @@ package final class RegistryStage: StageHandler {
         let before = command.change.webhook.flatMap { holding.state.webhooks[$0] }
         let (answer, actions) = holding.state.apply(command, written: written, now: now)
         audit.log(answer, holding.state)
-        if answer == .applied, let webhook = command.change.webhook {
+        if let webhook = command.change.webhook, command.isWish,
+            answer == .applied || answer == .refused(.webhookNotFound)
+        {
             holding.changes.note(
-                command.id, from: before, to: holding.state.webhooks[webhook],
+                command.id, of: webhook, from: before, to: holding.state.webhooks[webhook],
                 requestedAt: command.keyedAt)
         }
         let wroteState = actions.contains { Step(of: $0) != .announce }
@@ -225,6 +239,12 @@ package final class RegistryStage: StageHandler {
                 command: command.id, answer: answer, wroteState: false,
                 receipt: Receipt(of: command, answer, in: holding.state), requestedAt: command.keyedAt)
         case .repeated(let answer, let receipt):
+            // What it undid before this owner came is known from its record; the answer may be missing still.
+            if case .withdraw(let withdrawn, _, _) = command.change,
+                let answer = holding.withdrawalAnswer(to: withdrawn)
+            {
+                return answer
+            }
             if answer == .applied, let at = command.keyedAt {
                 holding.changes.noteAsker(of: command.id, requestedAt: at)
             }
@@ -260,9 +280,10 @@ package final class RegistryStage: StageHandler {
             takeHold(loop, now: now)
         }
         guard let holding else { return holdAgainAt }
-        let read = holding.read { command in
-            guard let record = unconfirmed[command]?.popLast() else { return }
-            if unconfirmed[command]?.isEmpty == true { unconfirmed[command] = nil }
+        let read = holding.read { result in
+            let answer = AnswerID(result)
+            guard let record = unconfirmed[answer]?.popLast() else { return }
+            if unconfirmed[answer]?.isEmpty == true { unconfirmed[answer] = nil }
             loop.finish(record)
         }
         guard hold(holding, loop) else { return read > 0 ? now : nil }
@@ -312,7 +333,7 @@ package final class RegistryStage: StageHandler {
                 for result in job.alsoAnswered {
                     records.write(result, account: job.account, epoch: epoch, for: job.record, loop)
                 }
-                unconfirmed[job.result.command, default: []].append(job.record)
+                unconfirmed[AnswerID(job.result), default: []].append(job.record)
                 records.write(job.result, account: job.account, epoch: epoch, for: job.record, loop)
                 continue
             }
@@ -320,7 +341,8 @@ package final class RegistryStage: StageHandler {
             for (index, action) in job.actions.enumerated() where Step(of: action) == wave.step {
                 let origin = RegistryRecords.Origin(
                     command: job.command, epoch: epoch, isLast: index == last,
-                    receipt: job.isAnswered ? job.result.receipt : nil)
+                    receipt: job.isAnswered ? job.result.receipt : nil,
+                    withdraws: job.isAnswered ? [] : (job.alsoAnswered + [job.result]).map(\.command))
                 records.write(action, from: origin, for: job.record, loop)
             }
         }

@@ -30,7 +30,10 @@ import Testing
             let id = command.change.webhook!
             let before = state.webhooks[id]
             let (answer, _) = state.apply(command, now: command.at)
-            changes.note(command.id, from: before, to: state.webhooks[id], requestedAt: command.keyedAt)
+            if command.isWish, answer == .applied || answer == .refused(.webhookNotFound) {
+                changes.note(
+                    command.id, of: id, from: before, to: state.webhooks[id], requestedAt: command.keyedAt)
+            }
             return answer
         }
 
@@ -43,6 +46,7 @@ import Testing
         var registry = Registry()
         registry.state.load(Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: start))
         registry.state.load(webhook(1))
+        registry.changes.endReading()
         return registry
     }
 
@@ -160,7 +164,7 @@ import Testing
     @Test func whoSharesAKeyAndWasToldKeepsIt() {
         var changes = AppliedChanges()
         let id = CommandID(high: 5, low: 1)
-        func note() { changes.note(id, from: nil, to: webhook(2), requestedAt: start) }
+        func note() { changes.note(id, of: webhook(2).id, from: nil, to: webhook(2), requestedAt: start) }
         note()
         changes.noteAsker(of: id, requestedAt: later(10))
         #expect(changes.withdraw(id, requestedAt: start) == [], "the second one may have been told that it is done")
@@ -174,16 +178,68 @@ import Testing
 
     @Test func theOldestAreForgotten() {
         var changes = AppliedChanges(most: 3)
+        func note(_ number: UInt32) {
+            changes.note(
+                CommandID(high: 5, low: number), of: webhook(number).id, from: nil, to: webhook(number),
+                requestedAt: nil)
+        }
         for number in 0..<10 as Range<UInt32> {
-            changes.note(CommandID(high: 5, low: number), from: nil, to: webhook(number), requestedAt: nil)
-            changes.note(CommandID(high: 5, low: number), from: nil, to: webhook(number), requestedAt: nil)
+            note(number)
+            note(number)
             #expect(changes.count == min(Int(number) + 1, 3))
             if number == 5 { #expect(changes.withdraw(CommandID(high: 5, low: 4), requestedAt: start) != []) }
         }
         #expect(changes.withdraw(CommandID(high: 5, low: 6), requestedAt: start) == [])
         #expect(changes.withdraw(CommandID(high: 5, low: 7), requestedAt: start) != [])
-        changes.note(CommandID(high: 5, low: 20), from: webhook(1), to: webhook(1), requestedAt: nil)
-        #expect(changes.withdraw(CommandID(high: 5, low: 20), requestedAt: start) == [], "changed nothing")
+        // An id that comes again is as young as its last change.
+        note(7)
+        note(10)
+        note(11)
+        #expect(changes.withdraw(CommandID(high: 5, low: 7), requestedAt: start) != [])
+    }
+
+    /// Who asks for what is so already hears that it is: it must not be undone under his hands.
+    @Test func whatOthersFoundDoneStays() {
+        var registry = registry()
+        let patch = command(1, .updateWebhook(webhook(1).id, WebhookPatch(url: "https://b.example/")))
+        var again = patch
+        again.id = CommandID(high: 5, low: 2)
+        #expect(registry.apply(patch) == .applied && registry.apply(again) == .applied)
+        #expect(registry.withdraw(patch) == [] && registry.state.webhooks[webhook(1).id]?.url == "https://b.example/")
+        #expect(registry.withdraw(again).count == 1, "until he is told that nothing happened as well")
+        #expect(registry.state.webhooks[webhook(1).id]?.url == "https://example.com/")
+
+        let delete = command(3, .deleteWebhook(webhook(1).id))
+        again = delete
+        again.id = CommandID(high: 5, low: 4)
+        #expect(registry.apply(delete) == .applied && registry.apply(again) == .refused(.webhookNotFound))
+        #expect(
+            registry.withdraw(delete) == [] && registry.state.webhooks.isEmpty, "the second one heard that it is gone")
+        let unknown = command(9, .deleteWebhook(webhook(5).id))
+        #expect(registry.apply(unknown) == .refused(.webhookNotFound) && registry.withdraw(unknown) == [])
+    }
+
+    /// A take-over reads the state's records and the answers in whatever order.
+    @Test func theNextOwnerKnowsWhatToUndoAndWhoWasTold() {
+        let id = CommandID(high: 5, low: 1)
+        for isAnswerFirst in [true, false] {
+            var changes = AppliedChanges()
+            if isAnswerFirst { changes.noteAsker(of: id, requestedAt: later(10)) }
+            changes.note(id, of: webhook(2).id, from: nil, to: webhook(2), requestedAt: start)
+            if !isAnswerFirst { changes.noteAsker(of: id, requestedAt: later(10)) }
+            var reported = webhook(2)
+            reported.warnedGeneration = 1
+            changes.note(
+                CommandID(high: 5, low: 2), of: webhook(2).id, from: webhook(2), to: reported, requestedAt: nil)
+            #expect(changes.count == 1, "a warning is no wish")
+            changes.endReading()
+            #expect(changes.withdraw(id, requestedAt: start) == [])
+            #expect(changes.withdraw(id, requestedAt: later(10)).map(\.command) == [id])
+        }
+        var changes = AppliedChanges()
+        changes.note(id, of: webhook(2).id, from: nil, to: webhook(2), requestedAt: nil)
+        changes.forget(id)
+        #expect(changes.withdraw(id, requestedAt: start) == [], "the owner before has undone it")
     }
 
     @Test func onlyWhatWasPromisedIsWithdrawn() {
@@ -211,7 +267,8 @@ import Testing
         let id = CommandID(high: 5, low: 1)
         var memory = AnswerMemory()
         memory.note(id, .applied, receipt(start), at: start, now: start)
-        let left = memory.withdraw(id, now: later(5000))
+        memory.withdraw(id, now: later(5000))
+        let left = memory.receipt(of: id)
         #expect(left?.at == start && left?.webhook == nil)
         #expect(memory.recall(command(later(6000))) == .unknown, "the same key is tried again")
         #expect(memory.recall(command(start)) == .repeated(.refused(.withdrawn), left), "the same command is not")
@@ -236,6 +293,7 @@ import Testing
         }
         var plain = AnswerMemory()
         plain.note(id, .applied, at: start, now: start)
-        #expect(plain.withdraw(id, now: start) == nil && plain[id] == .refused(.withdrawn))
+        plain.withdraw(id, now: start)
+        #expect(plain.receipt(of: id) == nil && plain[id] == .refused(.withdrawn))
     }
 }

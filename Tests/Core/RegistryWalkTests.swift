@@ -28,7 +28,7 @@ private func webhook(_ number: Int, generation: Int = 1) -> Webhook {
 private enum Record {
     case marker(EpochMarker)
     case answer(CommandID, Answer, epoch: Int)
-    case state(WebhookID, Webhook?, command: CommandID?, epoch: Int)
+    case state(WebhookID, Webhook?, command: CommandID?, withdraws: CommandID? = nil, epoch: Int)
 }
 
 private struct Logs {
@@ -69,7 +69,8 @@ private struct Owner {
         case .mark(let marker):
             flying.append((.accounts, .marker(marker)))
             flying.append((.subscriptions, .marker(marker)))
-        case .begin, .stop, nil: break
+        case .begin: changes.endReading()
+        case .stop, nil: break
         }
     }
 
@@ -94,11 +95,17 @@ private struct Owner {
                 if logs.member == number { logs.committed = max(logs.committed, finished) }
             case .superseded, .stop: break
             }
-        case .state(let id, let webhook, let command, let epoch):
+        case .state(let id, let webhook, let command, let undone, let epoch):
             switch ownership.saw(recordOf: epoch, on: log) {
             case .take:
                 repairs.remove(id)
-                if let command { changes.note(command, from: state.webhooks[id], to: webhook, requestedAt: nil) }
+                if let command {
+                    if let undone {
+                        changes.forget(undone); memory.withdraw(undone, now: start)
+                    } else {
+                        changes.note(command, of: id, from: state.webhooks[id], to: webhook, requestedAt: nil)
+                    }
+                }
                 if let webhook { state.load(webhook) } else { state.unloadWebhook(id) }
                 if let command { memory.note(command, .applied, at: start, now: start) }
             case .superseded: repairs.insert(id)
@@ -122,22 +129,28 @@ private struct Owner {
         let command = logs.commands[position]
         position += 1
         if let earlier = memory[command.id] {
-            pendingAnswer = (position - 1, command.id, earlier)
-            return
+            var id = command.id
+            if case .withdraw(let withdrawn, _, _) = command.change, memory[withdrawn] == .refused(.withdrawn) {
+                id = withdrawn
+            }
+            return pendingAnswer = (position - 1, id, memory[id] ?? earlier)
         }
         if case .withdraw(let withdrawn, let id, _) = command.change {
             let undone = changes.withdraw(withdrawn, requestedAt: start).prefix { state.undo($0) != nil }
             memory.note(command.id, .applied, at: start, now: start)
-            pendingAnswer = (position - 1, command.id, .applied)
-            guard !undone.isEmpty else { return }
-            _ = memory.withdraw(withdrawn, now: start)
-            flying.append((.subscriptions, .state(id, state.webhooks[id], command: command.id, epoch: ownership.epoch)))
-            return flying.append((.results, .answer(withdrawn, .refused(.withdrawn), epoch: ownership.epoch)))
+            guard !undone.isEmpty else { return pendingAnswer = (position - 1, command.id, .applied) }
+            memory.withdraw(withdrawn, now: start)
+            pendingAnswer = (position - 1, withdrawn, .refused(.withdrawn))
+            return flying.append(
+                (
+                    .subscriptions,
+                    .state(id, state.webhooks[id], command: command.id, withdraws: withdrawn, epoch: ownership.epoch)
+                ))
         }
         let before = command.change.webhook.flatMap { state.webhooks[$0] }
         let (answer, actions) = state.apply(command, now: start)
-        if answer == .applied, let id = command.change.webhook {
-            changes.note(command.id, from: before, to: state.webhooks[id], requestedAt: nil)
+        if let id = command.change.webhook, answer == .applied || answer == .refused(.webhookNotFound) {
+            changes.note(command.id, of: id, from: before, to: state.webhooks[id], requestedAt: nil)
         }
         memory.note(command.id, answer, at: start, now: start)
         pendingAnswer = (position - 1, command.id, answer)
@@ -178,7 +191,7 @@ private struct Client {
         switch records[place] {
         case .marker(let marker): fences[log]?.pass(marker.epoch)
         case .answer(let id, let answer, let epoch): tell(id, answer, epoch, log)
-        case .state(_, _, let id?, let epoch): tell(id, .applied, epoch, log)
+        case .state(_, _, let id?, _, let epoch): tell(id, .applied, epoch, log)
         case .state: break
         }
     }
@@ -203,7 +216,7 @@ private struct Client {
     /// What a view says: the last record of each key, whoever wrote it.
     private func seen(_ logs: Logs) -> [WebhookID: Webhook] {
         var view: [WebhookID: Webhook] = [:]
-        for case .state(let id, let webhook, _, _) in logs.records[.subscriptions] ?? [] { view[id] = webhook }
+        for case .state(let id, let webhook, _, _, _) in logs.records[.subscriptions] ?? [] { view[id] = webhook }
         return view
     }
 
@@ -276,6 +289,7 @@ private struct Client {
             client.told.count + client.givenUp.count == logs.commands.count, "each command is answered in walk \(seed)")
         var replayed = RegistryState(webhooksPerAccount: 10)
         var changes = AppliedChanges()
+        changes.endReading()
         var undone = 0
         replayed.load(Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: start))
         for command in logs.commands {
@@ -284,8 +298,8 @@ private struct Client {
             let expected = replayed.apply(command, now: start).answer
             if case .withdraw(let withdrawn, _, _) = command.change {
                 undone += changes.withdraw(withdrawn, requestedAt: start).count { replayed.undo($0) != nil }
-            } else if expected == .applied {
-                changes.note(command.id, from: before, to: replayed.webhooks[id], requestedAt: nil)
+            } else if expected == .applied || expected == .refused(.webhookNotFound) {
+                changes.note(command.id, of: id, from: before, to: replayed.webhooks[id], requestedAt: nil)
             }
             guard client.givenUp[id] != command.id else { continue }
             #expect(client.told[command.id] == expected, "walk \(seed): \(command.id)")

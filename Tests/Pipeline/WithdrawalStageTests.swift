@@ -1,5 +1,6 @@
 // A broker that stalls right when a change is written: whoever was told that it did not happen stays right.
 import Core
+import JSON
 import Kafka
 import Pipeline
 import Registry
@@ -32,35 +33,38 @@ import Testing
         func put(_ outcome: CommandOutcome) { box.withLock { $0 = outcome } }
     }
 
-    @Test func whatLandsAfterItsSenderGaveUpIsUndone() throws {
-        // `subscriptions` alone is on the second broker, so that commands are read and answers could be written.
-        let world = try World(brokers: 2)
-        for plan in world.topics.plans {
-            let broker: Int32 = plan.name == world.topics.subscriptions ? 2 : 1
-            for partition in 0..<Int32(plan.partitions) {
-                world.cluster.place(plan.name, partition: partition, onBroker: broker)
-            }
-        }
-        let caughtUp = Flag()
-        let run = {
-            try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds) {
+    /// A registry, and a view that sends commands.
+    private final class Process {
+        let view = RegistryView()
+        let feed: RegistryFeed
+        private let stop: @Sendable () -> Void
+
+        init(_ world: World) throws {
+            feed = RegistryFeed(view: view, topics: world.topics)
+            let caughtUp = Flag()
+            stop = try world.run(group: "registry", reading: [world.topics.commands], fetch: KafkaConsumer.noticingEnds)
+            {
                 [topics = world.topics, configuration = world.configuration] in
                 RegistryStage(
-                    topics: topics, configuration: configuration, webhooksPerAccount: 3, payloadBytes: 100_000,
+                    topics: topics, configuration: configuration, webhooksPerAccount: 5, payloadBytes: 100_000,
                     producer: $0, onCaughtUp: { caughtUp.set() })
             }
+            try eventually("the registry has caught up") { caughtUp.isSet }
+            try feed.start(world.configuration, sendsCommands: true)
+            try eventually("the view is loaded") { [feed] in feed.isLoaded }
         }
-        var stop = try run()
-        let view = RegistryView()
-        let feed = RegistryFeed(view: view, topics: world.topics)
-        try feed.start(world.configuration, sendsCommands: true)
-        defer { feed.stop() }
-        try eventually("the view is loaded and the registry has caught up") { feed.isLoaded && caughtUp.isSet }
+
+        deinit {
+            feed.stop()
+            stop()
+        }
+
         func begin(_ command: Command) -> Outcome {
             let outcome = Outcome()
             feed.send(command) { outcome.put($0) }
             return outcome
         }
+
         func send(_ make: () -> Command) throws -> CommandOutcome {
             // A busy machine may need the five seconds for other things; a new command has a time of its own.
             var told: CommandOutcome?
@@ -72,6 +76,20 @@ import Testing
             }
             return try #require(told)
         }
+    }
+
+    @Test func whatLandsAfterItsSenderGaveUpIsUndone() throws {
+        // `subscriptions` alone is on the second broker, so that commands are read and answers could be written.
+        let world = try World(brokers: 2, properties: [("reconnect.backoff.max.ms", "200")])
+        for plan in world.topics.plans {
+            let broker: Int32 = plan.name == world.topics.subscriptions ? 2 : 1
+            for partition in 0..<Int32(plan.partitions) {
+                world.cluster.place(plan.name, partition: partition, onBroker: broker)
+            }
+        }
+        let process = try Process(world)
+        let view = process.view
+        func send(_ make: () -> Command) throws -> CommandOutcome { try process.send(make) }
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
         let made = Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: now)
         #expect(try send { command(1, .createAccount(made)) }.isApplied)
@@ -80,9 +98,9 @@ import Testing
 
         world.cluster.setBroker(2, isUp: false)
         let stalled = [
-            begin(command(10, .createWebhook(webhook(3)), key: "a")),
-            begin(command(11, .updateWebhook(webhook(1).id, WebhookPatch(description: "late")))),
-            begin(command(12, .deleteWebhook(webhook(2).id))),
+            process.begin(command(10, .createWebhook(webhook(3)), key: "a")),
+            process.begin(command(11, .updateWebhook(webhook(1).id, WebhookPatch(description: "late")))),
+            process.begin(command(12, .deleteWebhook(webhook(2).id))),
         ]
         try eventually("given up") { stalled.allSatisfy { $0.value != nil } }
         #expect(stalled.allSatisfy { $0.value == .unconfirmed })
@@ -103,14 +121,150 @@ import Testing
             ids() == [webhook(1).id, webhook(2).id] && view.read { $0.webhooks[webhook(1).id]?.description } == nil)
         #expect(try records(of: 2).last?.value?.contains("https://b.example/") == true)
 
-        // The key is free again, also for the next owner, and then it is held.
-        stop()
-        stop = try run()
+        // The key is free again, and then it is held.
         #expect(try send { command(10, .createWebhook(webhook(3)), key: "a") }.isApplied)
         #expect(ids() == [webhook(1).id, webhook(2).id, webhook(3).id])
         #expect(try send { command(10, .createWebhook(webhook(4)), key: "a") }.isApplied, "the same request once more")
         #expect(ids() == [webhook(1).id, webhook(2).id, webhook(3).id])
         #expect(try send { command(10, .createWebhook(webhook(4)), key: "b") } == .refused(.keyReused))
-        stop()
+    }
+
+    private func withdrawal(_ number: UInt32, of command: Command) -> Command {
+        var withdrawal = command
+        withdrawal.id = CommandID(high: 8, low: number)
+        withdrawal.change = .withdraw(command.id, command.change.webhook!, requestedAt: command.at)
+        (withdrawal.notAfter, withdrawal.fingerprint) = (nil, nil)
+        return withdrawal
+    }
+
+    private func isWithdrawn(_ command: Command, _ world: World) throws -> Bool {
+        try world.dump((world.topics.results, 1)).contains {
+            $0.value?.contains(command.id.description) == true && $0.value?.contains("COMMAND_WITHDRAWN") == true
+        }
+    }
+
+    @Test func whoWasToldKeepsItAndWhatIsWithdrawnTogetherGoesTogether() throws {
+        let world = try World()
+        let process = try Process(world)
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        let made = Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: now)
+        #expect(try process.send { command(1, .createAccount(made)) }.isApplied)
+        func shown(_ number: UInt32) -> Webhook? { process.view.read { $0.webhooks[webhook(number).id] } }
+
+        // Two requests with one key: the second one was told that it is done.
+        var first = command(10, .createWebhook(webhook(1)), key: "a")
+        first.notAfter = nil
+        var second = first
+        second.at = first.at.adding(milliseconds: 1)
+        #expect(try process.send { first }.isApplied && process.send { second }.isApplied)
+        #expect(try process.send { withdrawal(1, of: first) }.isApplied)
+        #expect(shown(1) != nil)
+        #expect(try !isWithdrawn(first, world))
+        #expect(try process.send { withdrawal(2, of: second) }.isApplied)
+        #expect(shown(1) == nil)
+        try eventually("answered") { try isWithdrawn(first, world) }
+
+        // Who asks for what is so already is told that it is.
+        let patch = command(20, .updateWebhook(webhook(2).id, WebhookPatch(description: "one")))
+        #expect(try process.send { command(2, .createWebhook(webhook(2))) }.isApplied)
+        #expect(try process.send { patch }.isApplied && process.send { command(21, patch.change) }.isApplied)
+        #expect(try process.send { withdrawal(3, of: patch) }.isApplied)
+        #expect(shown(2)?.description == "one")
+
+        // The lower of two changes is undone with the upper one.
+        let lower = command(30, .updateWebhook(webhook(2).id, WebhookPatch(url: "https://b.example/")))
+        let upper = command(31, .deleteWebhook(webhook(2).id))
+        #expect(try process.send { lower }.isApplied && process.send { upper }.isApplied)
+        #expect(try process.send { withdrawal(4, of: lower) }.isApplied)
+        #expect(shown(2) == nil)
+        #expect(try process.send { withdrawal(5, of: upper) }.isApplied)
+        #expect(shown(2)?.url == "https://example.com/" && shown(2)?.description == "one")
+        try eventually("both are answered") { try isWithdrawn(lower, world) && isWithdrawn(upper, world) }
+    }
+
+    /// The one before was killed somewhere in between; its records tell what it had done.
+    @Test func theNextOwnerGoesOnWhereTheLastOneWas() throws {
+        let world = try World()
+        let now = Timestamp(milliseconds: Clock.wallMilliseconds())
+        func write(
+            _ webhook: Webhook?, as id: WebhookID, by command: CommandID, of keyed: Command? = nil,
+            withdraws: CommandID? = nil
+        )
+            throws
+        {
+            let headers = KafkaHeaders(capacity: 5)
+            headers.add("command-id", command.description)
+            if let keyed, let fingerprint = keyed.fingerprint {
+                headers.add("fingerprint", fingerprint)
+                headers.add("account-id", account.description)
+                headers.add("requested-at", keyed.at.description)
+            }
+            if let withdraws { headers.add("withdraws", withdraws.description) }
+            var writer = JSONWriter()
+            webhook?.write(to: &writer)
+            try world.produce(
+                world.topics.subscriptions, partition: 0, key: id.description,
+                value: webhook == nil ? nil : writer.bytes, headers: headers)
+        }
+        func answer(_ command: Command, requestedAt: Timestamp) throws {
+            let receipt = command.fingerprint.map {
+                Receipt(account: account, fingerprint: $0, at: command.at, webhook: nil)
+            }
+            let result = CommandResult(
+                command: command.id, answer: .applied, wroteState: true, receipt: receipt, requestedAt: requestedAt)
+            try world.produce(
+                world.topics.results, partition: 0, key: account.description, value: result.json,
+                headers: KafkaHeaders(capacity: 0))
+        }
+        var writer = JSONWriter()
+        Account(id: account, email: "a@example.com", name: nil, keys: [], createdAt: now).write(to: &writer)
+        try world.produce(
+            world.topics.accounts, partition: 0, key: account.description, value: writer.bytes,
+            headers: KafkaHeaders(capacity: 0))
+
+        // Written, and its withdrawal is on its way.
+        let late = command(10, .createWebhook(webhook(1)), key: "c")
+        try write(webhook(1), as: webhook(1).id, by: late.id, of: late)
+        // Undone, and its answer is missing.
+        let undone = command(20, .createWebhook(webhook(2)), key: "a")
+        try write(webhook(2), as: webhook(2).id, by: undone.id, of: undone)
+        try answer(undone, requestedAt: undone.at)
+        try write(nil, as: webhook(2).id, by: withdrawal(20, of: undone).id, withdraws: undone.id)
+        // Of two changes the upper one is undone.
+        let lower = command(30, .updateWebhook(webhook(3).id, WebhookPatch(description: "lower")))
+        let upper = command(31, .updateWebhook(webhook(3).id, WebhookPatch(description: "upper")))
+        for (revision, description, by, withdraws) in [
+            (1, nil, command(29, .deleteAccount).id, nil), (2, "lower", lower.id, nil), (3, "upper", upper.id, nil),
+            (4, "lower", withdrawal(31, of: upper).id, upper.id),
+        ] as [(Int, String?, CommandID, CommandID?)] {
+            var state = webhook(3, description: description)
+            state.revision = revision
+            try write(state, as: state.id, by: by, withdraws: withdraws)
+        }
+        // Another request with its key was told.
+        let shared = command(40, .createWebhook(webhook(4)), key: "b")
+        try write(webhook(4), as: webhook(4).id, by: shared.id, of: shared)
+        try answer(shared, requestedAt: shared.at.adding(milliseconds: 5))
+        // Behind a record that nobody could read: what it was before nobody knows.
+        var changed = webhook(5)
+        changed.revision = 2
+        let unread = command(50, .updateWebhook(webhook(5).id, WebhookPatch(url: "https://example.com/")))
+        try write(changed, as: changed.id, by: unread.id)
+
+        let process = try Process(world)
+        func shown(_ number: UInt32) -> Webhook? { process.view.read { $0.webhooks[webhook(number).id] } }
+        #expect([1, 2, 3, 4, 5].map { shown($0) != nil } == [true, false, true, true, true])
+        #expect(try process.send { withdrawal(10, of: late) }.isApplied)
+        #expect(shown(1) == nil)
+        _ = process.begin(withdrawal(20, of: undone))
+        try eventually("the missing answer is given") { try isWithdrawn(undone, world) }
+        #expect(try process.send { command(20, .createWebhook(webhook(2)), key: "a") }.isApplied)
+        #expect(shown(2) != nil, "carried out, and not answered from memory")
+        #expect(try process.send { withdrawal(30, of: lower) }.isApplied)
+        #expect(shown(3)?.description == nil && shown(3)?.revision == 5)
+        #expect(
+            try process.send { withdrawal(40, of: shared) }.isApplied
+                && process.send { withdrawal(50, of: unread) }.isApplied)
+        #expect(shown(4) != nil && shown(5) != nil)
     }
 }

@@ -20,13 +20,18 @@ final class World: Sendable {
     let topics = Topics(prefix: "webhooks.", shards: 2)
     let cluster: KafkaMockCluster
 
-    init(brokers: Int = 1) throws {
+    private let properties: [(name: String, value: String)]
+
+    /// - Parameter properties: more of them for its clients.
+    init(brokers: Int = 1, properties: [(name: String, value: String)] = []) throws {
+        self.properties = properties
         cluster = try KafkaMockCluster(brokers: brokers)
         for plan in topics.plans { try cluster.createTopic(plan.name, partitions: plan.partitions) }
     }
 
     var configuration: KafkaConfiguration {
-        KafkaConfiguration([("bootstrap.servers", cluster.bootstrapServers)] + KafkaMockCluster.clientProperties)
+        KafkaConfiguration(
+            [("bootstrap.servers", cluster.bootstrapServers)] + KafkaMockCluster.clientProperties + properties)
     }
 
     struct Record {
@@ -58,12 +63,20 @@ final class World: Sendable {
         return records
     }
 
-    func produce(_ topic: String, partition: Int32, key: String, value: [UInt8], headers: consuming KafkaHeaders) throws
+    func produce(_ topic: String, partition: Int32, key: String, value: [UInt8]?, headers: consuming KafkaHeaders)
+        throws
     {
         let wake = EventFD()
         let producer = try KafkaProducer(configuration, maxMessageBytes: 1_000_000, wake: wake)
-        producer.produce(
-            producer.topic(topic), partition: partition, key: Array(key.utf8), value: value, headers: headers, token: 1)
+        if let value {
+            producer.produce(
+                producer.topic(topic), partition: partition, key: Array(key.utf8), value: value, headers: headers,
+                token: 1)
+        } else {
+            producer.produce(
+                producer.topic(topic), partition: partition, key: Array(key.utf8), value: nil, headers: headers,
+                token: 1)
+        }
         var tokens: [UInt64] = []
         try eventually("acknowledged") {
             producer.poll(acknowledged: &tokens)

@@ -133,6 +133,9 @@ package struct AnswerMemory: Sendable {
 
     package subscript(id: CommandID) -> Answer? { answers[id]?.answer }
 
+    /// The receipt of the request whose answer is remembered.
+    package func receipt(of id: CommandID) -> Receipt? { answers[id]?.receipt }
+
     /// A command that came too late has not happened, nor has one that was made for another state: the same key again, in a
     /// command made later, is a new one.
     package func recall(_ command: Command) -> Recollection {
@@ -145,13 +148,11 @@ package struct AnswerMemory: Sendable {
         return .repeated(known.answer, receipt)
     }
 
-    /// A command was undone: what was answered to it is true no more.
-    /// - Returns: the receipt of its key, for the answer that says so; nil of a command without one.
-    package mutating func withdraw(_ id: CommandID, now: Timestamp) -> Receipt? {
+    /// A command was undone: what was answered to it is true no more, and its key is free.
+    package mutating func withdraw(_ id: CommandID, now: Timestamp) {
         var receipt = answers[id]?.receipt
         receipt?.webhook = nil
         note(id, .refused(.withdrawn), receipt, at: now, now: now)
-        return receipt
     }
 
     /// Remembers an answer; the first one to a command stays, unless it does not hold its key or was withdrawn.

@@ -6,25 +6,44 @@
 package struct AppliedChange: Equatable, Sendable {
     package let command: CommandID
     package let webhook: WebhookID
-    /// The webhook as it was; nil where the command made it.
+    /// The webhook as it was; nil where there was none.
     package let before: Webhook?
-    /// The webhook as it was left; nil where the command removed it.
+    /// The webhook as it was left; nil where there is none.
     package let after: Webhook?
+    /// Whether a replay was begun or cancelled. Else neither state has its replays here: they go on beside the change.
+    let concernsReplays: Bool
     /// When the requests with its idempotency key were made that may have been told of it, by their senders' clocks; nil of a
     /// command without a key, which has one sender.
     fileprivate var askers: Set<Timestamp>?
     fileprivate var isWithdrawn = false
+    fileprivate let serial: Int
 
-    fileprivate static func isWish(_ before: Webhook?, _ after: Webhook?) -> Bool {
-        guard let before, let after else { return before != after }
-        return before.revision != after.revision || concernsReplays(before, after)
+    fileprivate init(
+        _ command: CommandID, _ webhook: WebhookID, from before: Webhook?, to after: Webhook?, askers: Set<Timestamp>?,
+        serial: Int
+    ) {
+        (self.command, self.webhook, self.askers, self.serial) = (command, webhook, askers, serial)
+        concernsReplays = Self.concernsReplays(before, after)
+        self.before = concernsReplays ? before : before.map(Self.withoutReplays)
+        self.after = concernsReplays ? after : after.map(Self.withoutReplays)
     }
 
-    /// Whether a replay was begun or cancelled; that one ends by itself is no wish.
-    fileprivate static func concernsReplays(_ before: Webhook, _ after: Webhook) -> Bool {
-        before.replays.last?.id != after.replays.last?.id
+    /// Where a replay has to read takes up to a megabyte.
+    private static func withoutReplays(_ webhook: Webhook) -> Webhook {
+        var webhook = webhook
+        webhook.replays = []
+        return webhook
+    }
+
+    /// That a replay comes further or ends by itself is no wish.
+    private static func concernsReplays(_ before: Webhook?, _ after: Webhook?) -> Bool {
+        guard let before, let after else { return before?.replays.isEmpty == false }
+        return before.replays.last?.id != after.replays.last?.id
             || before.runningReplay != nil && after.replays.last?.status == .cancelled
     }
+
+    /// Somebody asked for what was so already: he was told so, and there is nothing to undo.
+    var changesNothing: Bool { before?.revision == after?.revision && !concernsReplays }
 }
 
 package struct AppliedChanges: Sendable {
@@ -33,8 +52,12 @@ package struct AppliedChanges: Sendable {
     /// Each webhook's, in their order.
     private var chains: [WebhookID: [CommandID]] = [:]
     /// The oldest first, from `first` on; also what is forgotten already.
-    private var order: [CommandID] = []
+    private var order: [(id: CommandID, serial: Int)] = []
     private var first = 0
+    private var serial = 0
+    private var isReading = true
+    /// Who was told of commands that are not here, as a take-over may read answers before states.
+    private var told: [CommandID: Set<Timestamp>] = [:]
 
     /// - Parameter most: how many are remembered; the oldest go first. A withdrawal stands behind its command on one topic,
     ///   and what stands between the two while a broker stalls comes too late to change anything.
@@ -42,19 +65,23 @@ package struct AppliedChanges: Sendable {
 
     package var count: Int { changes.count }
 
-    /// Remembers what a command changed; the first of an id stays until it is withdrawn. Reports of replays, warnings and
-    /// secrets sealed again are nobody's wish and nothing to build on.
+    /// Remembers what a command made of a webhook, or that it found what it asked for; the first of an id stays until it is
+    /// withdrawn. Of records, whose commands are not known, what changed nothing that is anybody's wish is left out.
     /// - Parameter requestedAt: ``Command/at`` of a command with an idempotency key; nil of one without.
-    package mutating func note(_ id: CommandID, from before: Webhook?, to after: Webhook?, requestedAt: Timestamp?) {
-        guard let webhook = after?.id ?? before?.id, changes[id] == nil, AppliedChange.isWish(before, after) else {
-            return
-        }
-        changes[id] = AppliedChange(
-            command: id, webhook: webhook, before: before, after: after, askers: requestedAt.map { [$0] })
+    package mutating func note(
+        _ id: CommandID, of webhook: WebhookID, from before: Webhook?, to after: Webhook?, requestedAt: Timestamp?
+    ) {
+        guard changes[id] == nil else { return }
+        serial += 1
+        let askers = requestedAt.map { (told.removeValue(forKey: id) ?? []).union([$0]) }
+        let change = AppliedChange(id, webhook, from: before, to: after, askers: askers, serial: serial)
+        // What is not there is not there for everybody, unless it was a moment ago.
+        guard isReading ? !change.changesNothing : (before ?? after) != nil || chains[webhook] != nil else { return }
+        changes[id] = change
         chains[webhook, default: []].append(id)
-        order.append(id)
-        while changes.count > most, first < order.count {
-            forget(order[first])
+        order.append((id, serial))
+        while first < order.count, changes.count > most || !isLive(order[first]) {
+            if isLive(order[first]) { forget(order[first].id) }
             first += 1
         }
         if first > most {
@@ -63,9 +90,21 @@ package struct AppliedChanges: Sendable {
         }
     }
 
+    private func isLive(_ entry: (id: CommandID, serial: Int)) -> Bool { changes[entry.id]?.serial == entry.serial }
+
     /// Another request with the same idempotency key is told of it.
     package mutating func noteAsker(of id: CommandID, requestedAt: Timestamp) {
-        changes[id]?.askers?.insert(requestedAt)
+        if changes[id] != nil {
+            changes[id]?.askers?.insert(requestedAt)
+        } else if isReading, told.count < most {
+            told[id, default: []].insert(requestedAt)
+        }
+    }
+
+    /// A take-over has read everything; from here on commands are noted.
+    package mutating func endReading() {
+        isReading = false
+        told = [:]
     }
 
     /// One who asked was told that it has not happened.
@@ -81,13 +120,14 @@ package struct AppliedChanges: Sendable {
         changes[id]?.isWithdrawn = true
         var undone: [AppliedChange] = []
         while let last = chains[change.webhook]?.last.flatMap({ changes[$0] }), last.isWithdrawn {
-            undone.append(last)
+            if !last.changesNothing { undone.append(last) }
             forget(last.command)
         }
         return undone
     }
 
-    private mutating func forget(_ id: CommandID) {
+    /// The owner before has undone it.
+    package mutating func forget(_ id: CommandID) {
         guard let webhook = changes.removeValue(forKey: id)?.webhook else { return }
         chains[webhook]?.removeAll { $0 == id }
         if chains[webhook]?.isEmpty == true { chains[webhook] = nil }
@@ -97,6 +137,18 @@ package struct AppliedChanges: Sendable {
 extension Command {
     /// When the request was made whose idempotency key it carries; nil without one.
     package var keyedAt: Timestamp? { fingerprint == nil ? nil : at }
+
+    /// Whether somebody asked for a webhook's being so: whoever asks for the same is told that it is.
+    package var isWish: Bool {
+        switch change {
+        case .createWebhook, .updateWebhook, .deleteWebhook, .disableWebhook, .startReplay, .cancelReplay,
+            .rotateSecret:
+            true
+        case .createAccount, .deleteAccount, .warnWebhook, .progressReplay, .finishReplay, .rewrapSecrets, .rotateKey,
+            .revokeKey, .noteRequest, .withdraw:
+            false
+        }
+    }
 
     /// The command that takes this one back.
     /// - Parameters:
@@ -134,7 +186,7 @@ extension RegistryState {
             webhook.warnedGeneration = current.warnedGeneration
             // What went on beside it goes on.
             if before.secrets == after.secrets { webhook.secrets = current.secrets }
-            if !AppliedChange.concernsReplays(before, after) { webhook.replays = current.replays }
+            if !change.concernsReplays { webhook.replays = current.replays }
         }
         load(webhook)
         return .writeWebhook(webhook)
