@@ -62,15 +62,18 @@ struct AuditedFields {
 /// One command on its way through the registry's state.
 struct Audit {
     private let command: Command
+    private let id: WebhookID?
     private let webhook: Webhook?
     private let account: Account?
     private let webhooks: Int
 
     /// Made before the command is applied.
-    init(_ command: Command, _ state: RegistryState) {
+    /// - Parameter webhook: what it is about where that is not the webhook it names.
+    init(_ command: Command, of webhook: WebhookID? = nil, _ state: RegistryState) {
         self.command = command
-        webhook = command.change.webhook.flatMap { state.webhooks[$0] }
-        let concernsAccount = command.change.webhook == nil
+        id = webhook ?? command.change.webhook
+        self.webhook = id.flatMap { state.webhooks[$0] }
+        let concernsAccount = id == nil
         account = concernsAccount ? state.accounts[command.account] : nil
         webhooks = concernsAccount ? state.webhooks(of: command.account).count : 0
     }
@@ -87,7 +90,7 @@ struct Audit {
             .actor(command.actor?.description ?? "unknown"), .command(command.typeName),
             .account(command.account.description),
         ]
-        if let id = command.change.webhook { fields.append(.webhook(id.description)) }
+        if let id { fields.append(.webhook(id.description)) }
         if case .refused(let refusal) = answer {
             fields.append(.code(refusal.rawValue))
             return Log.info("command refused", fields)
@@ -102,7 +105,7 @@ struct Audit {
     }
 
     private func difference(_ state: RegistryState) -> (before: String, after: String) {
-        guard let id = command.change.webhook else {
+        guard let id else {
             return AuditedFields.difference(AuditedFields(account), AuditedFields(state.accounts[command.account]))
         }
         return AuditedFields.difference(AuditedFields(webhook), AuditedFields(state.webhooks[id]))

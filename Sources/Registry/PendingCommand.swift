@@ -19,8 +19,9 @@ struct PendingCommand {
     private var sawState = false
     /// The state record is this command's own, and not of an earlier request with its key.
     private var isOwnState = false
-    /// The webhook of the state record.
+    /// The webhook of the state record, and when the request was made that left it so.
     private var left: Webhook?
+    private var leftAt: Timestamp?
 
     /// - Parameter now: monotonic nanoseconds.
     init(_ command: Command, now: UInt64, completion: @escaping @Sendable (CommandOutcome) -> Void) {
@@ -51,17 +52,24 @@ struct PendingCommand {
         sawState = true
         isOwnState = isOwnState || requestedAt == nil || requestedAt == command.at
         left = webhook
+        leftAt = requestedAt
     }
 
     /// The outcome, once everything it depends on was seen or the time is over.
     /// - Parameter shows: whether the view has come as far as a webhook's revision.
     func outcome(now: UInt64, shows: (WebhookID, _ revision: Int) -> Bool) -> CommandOutcome? {
         // Whoever takes the registry over has read it too: with or without an answer it is done.
-        if sawState, isOwnState || result?.answer == .applied { return .applied(CommandEffect(webhook: left)) }
+        if sawState, isOwnState || isAnsweredWith(leftAt) { return .applied(CommandEffect(webhook: left)) }
         guard let result else { return now >= deadline ? .unconfirmed : nil }
         if case .refused(let refusal) = result.answer { return .refused(refusal) }
         return isShown(result, now: now, shows: shows)
             ? .applied(CommandEffect(result.receipt)) : now >= deadline + Self.viewNanoseconds ? .unseen : nil
+    }
+
+    /// Whether the answer is that the request of this time was carried out: another with this one's key.
+    private func isAnsweredWith(_ requestedAt: Timestamp?) -> Bool {
+        guard let result, result.answer == .applied else { return false }
+        return requestedAt == nil || result.receipt.map { $0.at == requestedAt } ?? true
     }
 
     private func isShown(_ result: CommandResult, now: UInt64, shows: (WebhookID, _ revision: Int) -> Bool) -> Bool {

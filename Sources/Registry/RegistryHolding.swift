@@ -70,17 +70,23 @@ final class RegistryHolding {
         var answers: [CommandResult] = []
         var last: RegistryAction?
         for change in changes.withdraw(id, requestedAt: requestedAt) {
-            guard let action = state.undo(change) else { break }
-            last = action
-            answered.withdraw(change.command, now: now)
-            if let answer = withdrawalAnswer(to: change.command) { answers.append(answer) }
+            if !change.changesNothing {
+                guard let action = state.undo(change) else { break }
+                last = action
+            }
+            let receipt = answered.receipt(of: change.command)
+            answered.withdraw(change.command, requestedAt: receipt?.at, now: now)
+            answers.append(withdrawalAnswer(to: change.command))
         }
         return (answers, last)
     }
 
-    /// The answer to a command that was undone; nil of any other.
-    func withdrawalAnswer(to id: CommandID) -> CommandResult? {
-        guard answered[id] == .refused(.withdrawn) else { return nil }
+    /// The answer to a command that was undone before this owner came; nil of any other.
+    func earlierWithdrawal(of id: CommandID) -> CommandResult? {
+        answered[id] == .refused(.withdrawn) ? withdrawalAnswer(to: id) : nil
+    }
+
+    private func withdrawalAnswer(to id: CommandID) -> CommandResult {
         let receipt = answered.receipt(of: id)
         return CommandResult(
             command: id, answer: .refused(.withdrawn), wroteState: false, receipt: receipt, requestedAt: receipt?.at)
@@ -122,7 +128,9 @@ final class RegistryHolding {
         let written = message.timestamp >= 0 ? Timestamp(milliseconds: message.timestamp) : now
         if log == .results {
             let result = try result(message)
-            if let requestedAt = result.requestedAt, result.answer == .applied, isWithdrawable(written, now) {
+            if let requestedAt = result.requestedAt, requestedAt != result.receipt?.at, result.answer == .applied,
+                isWithdrawable(written, now)
+            {
                 changes.noteAsker(of: result.command, requestedAt: requestedAt)
             }
             return answered.note(result.command, result.answer, result.receipt, at: written, now: now)
@@ -165,9 +173,9 @@ final class RegistryHolding {
         answered.note(command, .applied, receipt, at: written, now: now)
         guard case .webhook(let id)? = key else { return }
         if let undone = message.header("withdraws") {
-            for id in undone.split(separator: ",").compactMap({ CommandID(String($0)) }) {
+            for (id, requestedAt) in UndoneCommand.list(undone) {
                 changes.forget(id)
-                answered.withdraw(id, now: written)
+                answered.withdraw(id, requestedAt: requestedAt, now: written)
             }
         } else if isWithdrawable(written, now), before != nil || webhook?.revision == 1 {
             // A first record that is no creation's stands behind one that could not be read.

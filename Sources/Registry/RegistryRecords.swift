@@ -23,7 +23,7 @@ struct RegistryRecords {
         let isLast: Bool
         let receipt: Receipt?
         /// What a withdrawal undid by it.
-        let withdraws: [CommandID]
+        let withdraws: [CommandResult]
     }
 
     /// - Parameter apiURL: where subscribers reach the API, for the commands in mails; nil: `$API`.
@@ -85,7 +85,7 @@ struct RegistryRecords {
             headers.add("epoch", String(origin.epoch))
             if !origin.isLast { headers.add("continued", "true") }
             if !origin.withdraws.isEmpty {
-                headers.add("withdraws", origin.withdraws.map(\.description).joined(separator: ","))
+                headers.add("withdraws", UndoneCommand.text(origin.withdraws))
             }
             if let receipt = origin.receipt {
                 headers.add("fingerprint", receipt.fingerprint)
@@ -128,5 +128,23 @@ struct RegistryRecords {
         loop.produce(
             results, partition: 0, key: Array(account.description.utf8), value: result.json, headers: headers,
             for: record)
+    }
+}
+
+/// The header `withdraws` of a record that undoes changes: `COMMAND` or `COMMAND@TIME`, the time that of the request whose
+/// idempotency key it was made of, separated by commas.
+enum UndoneCommand {
+    static func text(_ answers: [CommandResult]) -> String {
+        answers.map { answer in
+            "\(answer.command)" + (answer.receipt.map { "@\($0.at)" } ?? "")
+        }.joined(separator: ",")
+    }
+
+    static func list(_ header: String) -> [(CommandID, requestedAt: Timestamp?)] {
+        header.split(separator: ",").compactMap { entry in
+            let parts = entry.split(separator: "@", maxSplits: 1)
+            guard let id = parts.first.flatMap({ CommandID(String($0)) }) else { return nil }
+            return (id, parts.count == 2 ? Timestamp(rfc3339: String(parts[1])) : nil)
+        }
     }
 }

@@ -196,7 +196,8 @@ package final class RegistryStage: StageHandler {
         let (answer, actions) = holding.state.apply(command, written: written, now: now)
         audit.log(answer, holding.state)
         if let webhook = command.change.webhook, command.isWish,
-            answer == .applied || answer == .refused(.webhookNotFound)
+            answer == .applied || answer == .refused(.webhookNotFound),
+            before?.account ?? command.account == command.account
         {
             holding.changes.note(
                 command.id, of: webhook, from: before, to: holding.state.webhooks[webhook],
@@ -218,14 +219,15 @@ package final class RegistryStage: StageHandler {
         _ command: Command, _ record: RecordReference, _ holding: RegistryHolding, now: Timestamp
     ) -> Job? {
         guard case .withdraw(let withdrawn, _, let requestedAt) = command.change else { return nil }
-        let audit = Audit(command, holding.state)
+        let audit = Audit(command, of: holding.changes.webhook(of: withdrawn), holding.state)
         let (answers, action) = holding.withdraw(withdrawn, requestedAt: requestedAt, now: now)
-        guard let last = answers.last, let action else { return nil }
+        guard let last = answers.last else { return nil }
         audit.log(.applied, holding.state)
-        holding.remember(CommandResult(command: command.id, answer: .applied, wroteState: true), now: now)
+        holding.remember(
+            CommandResult(command: command.id, answer: .applied, wroteState: action != nil), now: now)
         return Job(
-            record: record, command: command.id, account: command.account, result: last, actions: [action],
-            alsoAnswered: answers.dropLast())
+            record: record, command: command.id, account: command.account, result: last,
+            actions: action.map { [$0] } ?? [], alsoAnswered: answers.dropLast())
     }
 
     /// The answer to a command whose id is known; nil of a new one.
@@ -241,7 +243,7 @@ package final class RegistryStage: StageHandler {
         case .repeated(let answer, let receipt):
             // What it undid before this owner came is known from its record; the answer may be missing still.
             if case .withdraw(let withdrawn, _, _) = command.change,
-                let answer = holding.withdrawalAnswer(to: withdrawn)
+                let answer = holding.earlierWithdrawal(of: withdrawn)
             {
                 return answer
             }
@@ -342,7 +344,7 @@ package final class RegistryStage: StageHandler {
                 let origin = RegistryRecords.Origin(
                     command: job.command, epoch: epoch, isLast: index == last,
                     receipt: job.isAnswered ? job.result.receipt : nil,
-                    withdraws: job.isAnswered ? [] : (job.alsoAnswered + [job.result]).map(\.command))
+                    withdraws: job.isAnswered ? [] : job.alsoAnswered + [job.result])
                 records.write(action, from: origin, for: job.record, loop)
             }
         }

@@ -38,7 +38,9 @@ import Testing
         }
 
         mutating func withdraw(_ command: Command) -> [RegistryAction] {
-            changes.withdraw(command.id, requestedAt: command.at).compactMap { state.undo($0) }
+            changes.withdraw(command.id, requestedAt: command.at).filter { !$0.changesNothing }.compactMap {
+                state.undo($0)
+            }
         }
     }
 
@@ -198,6 +200,44 @@ import Testing
         #expect(changes.withdraw(CommandID(high: 5, low: 7), requestedAt: start) != [])
     }
 
+    /// Told again meanwhile, it is not undone with what was built on it.
+    @Test func whoAsksAgainHoldsWhatWasWithdrawnBefore() {
+        let id = CommandID(high: 5, low: 1)
+        var changes = AppliedChanges()
+        var (second, third) = (webhook(2), webhook(2))
+        (second.revision, third.revision) = (2, 3)
+        changes.note(id, of: second.id, from: webhook(2), to: second, requestedAt: start)
+        changes.note(CommandID(high: 5, low: 2), of: second.id, from: second, to: third, requestedAt: nil)
+        changes.endReading()
+        #expect(changes.withdraw(id, requestedAt: start) == [])
+        changes.noteAsker(of: id, requestedAt: later(10))
+        #expect(
+            changes.withdraw(CommandID(high: 5, low: 2), requestedAt: start).map(\.command)
+                == [CommandID(high: 5, low: 2)])
+        #expect(changes.withdraw(id, requestedAt: later(10)).count == 1)
+    }
+
+    @Test func whatManyWereToldIsNotUndone() {
+        let id = CommandID(high: 5, low: 1)
+        var changes = AppliedChanges()
+        changes.note(id, of: webhook(2).id, from: nil, to: webhook(2), requestedAt: start)
+        for number in 1...100 { changes.noteAsker(of: id, requestedAt: later(Int64(number))) }
+        for number in 0...100 { #expect(changes.withdraw(id, requestedAt: later(Int64(number))) == []) }
+    }
+
+    /// The operator takes the old key away once everything is sealed again.
+    @Test func secretsThatWereSealedAgainStay() {
+        var registry = registry()
+        let id = webhook(1).id
+        let rotate = command(
+            1, .rotateSecret(id, SealedSecret(keyID: "k", box: [2], createdAt: start), overlapMilliseconds: 60_000))
+        #expect(registry.apply(rotate) == .applied)
+        let rewraps = [SecretRewrap(old: [1], keyID: "new", box: [7]), SecretRewrap(old: [2], keyID: "new", box: [8])]
+        #expect(registry.apply(command(2, .rewrapSecrets(id, rewraps))) == .applied)
+        #expect(registry.withdraw(rotate) == [])
+        #expect(registry.state.webhooks[id]?.secrets.map(\.keyID) == ["new", "new"])
+    }
+
     /// Who asks for what is so already hears that it is: it must not be undone under his hands.
     @Test func whatOthersFoundDoneStays() {
         var registry = registry()
@@ -206,6 +246,7 @@ import Testing
         again.id = CommandID(high: 5, low: 2)
         #expect(registry.apply(patch) == .applied && registry.apply(again) == .applied)
         #expect(registry.withdraw(patch) == [] && registry.state.webhooks[webhook(1).id]?.url == "https://b.example/")
+        #expect(registry.changes.webhook(of: again.id) == webhook(1).id)
         #expect(registry.withdraw(again).count == 1, "until he is told that nothing happened as well")
         #expect(registry.state.webhooks[webhook(1).id]?.url == "https://example.com/")
 
@@ -267,7 +308,7 @@ import Testing
         let id = CommandID(high: 5, low: 1)
         var memory = AnswerMemory()
         memory.note(id, .applied, receipt(start), at: start, now: start)
-        memory.withdraw(id, now: later(5000))
+        memory.withdraw(id, requestedAt: start, now: later(5000))
         let left = memory.receipt(of: id)
         #expect(left?.at == start && left?.webhook == nil)
         #expect(memory.recall(command(later(6000))) == .unknown, "the same key is tried again")
@@ -291,9 +332,16 @@ import Testing
             #expect(next[id] == .applied)
             #expect(next.recall(command(later(7000))) == .repeated(.applied, receipt(later(6000))))
         }
+        // The record that undoes the first one is read behind what is known of the second.
+        var next = AnswerMemory()
+        applied(&next, 0)
+        next.withdraw(id, requestedAt: start, now: later(5000))
+        applied(&next, 6000)
+        next.withdraw(id, requestedAt: start, now: later(5000))
+        #expect(next[id] == .applied && next.receipt(of: id)?.at == later(6000))
         var plain = AnswerMemory()
         plain.note(id, .applied, at: start, now: start)
-        plain.withdraw(id, now: start)
+        plain.withdraw(id, requestedAt: nil, now: start)
         #expect(plain.receipt(of: id) == nil && plain[id] == .refused(.withdrawn))
     }
 }

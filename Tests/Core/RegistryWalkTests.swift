@@ -101,7 +101,7 @@ private struct Owner {
                 repairs.remove(id)
                 if let command {
                     if let undone {
-                        changes.forget(undone); memory.withdraw(undone, now: start)
+                        changes.forget(undone); memory.withdraw(undone, requestedAt: nil, now: start)
                     } else {
                         changes.note(command, of: id, from: state.webhooks[id], to: webhook, requestedAt: nil)
                     }
@@ -136,10 +136,12 @@ private struct Owner {
             return pendingAnswer = (position - 1, id, memory[id] ?? earlier)
         }
         if case .withdraw(let withdrawn, let id, _) = command.change {
-            let undone = changes.withdraw(withdrawn, requestedAt: start).prefix { state.undo($0) != nil }
+            let undone = changes.withdraw(withdrawn, requestedAt: start).filter { !$0.changesNothing }.prefix {
+                state.undo($0) != nil
+            }
             memory.note(command.id, .applied, at: start, now: start)
             guard !undone.isEmpty else { return pendingAnswer = (position - 1, command.id, .applied) }
-            memory.withdraw(withdrawn, now: start)
+            memory.withdraw(withdrawn, requestedAt: nil, now: start)
             pendingAnswer = (position - 1, withdrawn, .refused(.withdrawn))
             return flying.append(
                 (
@@ -297,7 +299,9 @@ private struct Client {
             let before = replayed.webhooks[id]
             let expected = replayed.apply(command, now: start).answer
             if case .withdraw(let withdrawn, _, _) = command.change {
-                undone += changes.withdraw(withdrawn, requestedAt: start).count { replayed.undo($0) != nil }
+                undone += changes.withdraw(withdrawn, requestedAt: start).count {
+                    !$0.changesNothing && replayed.undo($0) != nil
+                }
             } else if expected == .applied || expected == .refused(.webhookNotFound) {
                 changes.note(command.id, of: id, from: before, to: replayed.webhooks[id], requestedAt: nil)
             }

@@ -170,6 +170,12 @@ import Testing
         #expect(try process.send { patch }.isApplied && process.send { command(21, patch.change) }.isApplied)
         #expect(try process.send { withdrawal(3, of: patch) }.isApplied)
         #expect(shown(2)?.description == "one")
+        var again = command(22, patch.change, key: "d")
+        again.notAfter = nil
+        #expect(try process.send { again }.isApplied)
+        // Nothing is written, and the answer is given to the other's id.
+        _ = process.begin(withdrawal(6, of: again))
+        try eventually("it is not remembered as done either") { try isWithdrawn(again, world) }
 
         // The lower of two changes is undone with the upper one.
         let lower = command(30, .updateWebhook(webhook(2).id, WebhookPatch(url: "https://b.example/")))
@@ -188,7 +194,7 @@ import Testing
         let now = Timestamp(milliseconds: Clock.wallMilliseconds())
         func write(
             _ webhook: Webhook?, as id: WebhookID, by command: CommandID, of keyed: Command? = nil,
-            withdraws: CommandID? = nil
+            withdraws: Command? = nil
         )
             throws
         {
@@ -199,7 +205,9 @@ import Testing
                 headers.add("account-id", account.description)
                 headers.add("requested-at", keyed.at.description)
             }
-            if let withdraws { headers.add("withdraws", withdraws.description) }
+            if let withdraws {
+                headers.add("withdraws", withdraws.id.description + (withdraws.keyedAt.map { "@\($0)" } ?? ""))
+            }
             var writer = JSONWriter()
             webhook?.write(to: &writer)
             try world.produce(
@@ -229,14 +237,14 @@ import Testing
         let undone = command(20, .createWebhook(webhook(2)), key: "a")
         try write(webhook(2), as: webhook(2).id, by: undone.id, of: undone)
         try answer(undone, requestedAt: undone.at)
-        try write(nil, as: webhook(2).id, by: withdrawal(20, of: undone).id, withdraws: undone.id)
+        try write(nil, as: webhook(2).id, by: withdrawal(20, of: undone).id, withdraws: undone)
         // Of two changes the upper one is undone.
         let lower = command(30, .updateWebhook(webhook(3).id, WebhookPatch(description: "lower")))
         let upper = command(31, .updateWebhook(webhook(3).id, WebhookPatch(description: "upper")))
         for (revision, description, by, withdraws) in [
             (1, nil, command(29, .deleteAccount).id, nil), (2, "lower", lower.id, nil), (3, "upper", upper.id, nil),
-            (4, "lower", withdrawal(31, of: upper).id, upper.id),
-        ] as [(Int, String?, CommandID, CommandID?)] {
+            (4, "lower", withdrawal(31, of: upper).id, upper),
+        ] as [(Int, String?, CommandID, Command?)] {
             var state = webhook(3, description: description)
             state.revision = revision
             try write(state, as: state.id, by: by, withdraws: withdraws)

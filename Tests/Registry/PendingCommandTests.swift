@@ -101,6 +101,16 @@ import Testing
         waiting.take(answer, now: second)
         #expect(outcome(of: waiting, at: second)?.isApplied == true)
 
+        // The first one was undone, and this one carried out: its own record is still to come.
+        var undone = pending(fingerprint: "a")
+        undone.see(webhook, fingerprint: "a", requestedAt: start.adding(milliseconds: -9000))
+        answer = result(wroteState: true, fingerprint: "a", webhook: webhook)
+        answer.requestedAt = start
+        undone.take(answer, now: second)
+        #expect(outcome(of: undone, at: second, shown: 9) == nil)
+        undone.see(webhook, fingerprint: "a", requestedAt: start)
+        #expect(outcome(of: undone, at: second)?.isApplied == true)
+
         var own = pending(fingerprint: "a")
         own.see(webhook, fingerprint: "a", requestedAt: start)
         #expect(outcome(of: own, at: second) == .applied(CommandEffect(webhook: webhook)))

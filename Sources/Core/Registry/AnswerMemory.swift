@@ -149,8 +149,10 @@ package struct AnswerMemory: Sendable {
     }
 
     /// A command was undone: what was answered to it is true no more, and its key is free.
-    package mutating func withdraw(_ id: CommandID, now: Timestamp) {
-        var receipt = answers[id]?.receipt
+    /// - Parameter requestedAt: the receipt's time; nil of one without a key. What is known of a later request with the key is
+    ///   true still.
+    package mutating func withdraw(_ id: CommandID, requestedAt: Timestamp?, now: Timestamp) {
+        guard var receipt = answers[id].map(\.receipt), receipt?.at == requestedAt else { return }
         receipt?.webhook = nil
         note(id, .refused(.withdrawn), receipt, at: now, now: now)
     }

@@ -15,6 +15,8 @@ package struct AppliedChange: Equatable, Sendable {
     /// When the requests with its idempotency key were made that may have been told of it, by their senders' clocks; nil of a
     /// command without a key, which has one sender.
     fileprivate var askers: Set<Timestamp>?
+    /// So many were told of it that not all of them will take it back.
+    fileprivate var isHeld = false
     fileprivate var isWithdrawn = false
     fileprivate let serial: Int
 
@@ -43,11 +45,12 @@ package struct AppliedChange: Equatable, Sendable {
     }
 
     /// Somebody asked for what was so already: he was told so, and there is nothing to undo.
-    var changesNothing: Bool { before?.revision == after?.revision && !concernsReplays }
+    package var changesNothing: Bool { before?.revision == after?.revision && !concernsReplays }
 }
 
 package struct AppliedChanges: Sendable {
     private let most: Int
+    private static let mostAskers = 64
     private var changes: [CommandID: AppliedChange] = [:]
     /// Each webhook's, in their order.
     private var chains: [WebhookID: [CommandID]] = [:]
@@ -94,8 +97,10 @@ package struct AppliedChanges: Sendable {
 
     /// Another request with the same idempotency key is told of it.
     package mutating func noteAsker(of id: CommandID, requestedAt: Timestamp) {
-        if changes[id] != nil {
+        if let known = changes[id] {
             changes[id]?.askers?.insert(requestedAt)
+            changes[id]?.isHeld = known.isHeld || known.askers?.count ?? 0 >= Self.mostAskers
+            changes[id]?.isWithdrawn = false
         } else if isReading, told.count < most {
             told[id, default: []].insert(requestedAt)
         }
@@ -109,10 +114,10 @@ package struct AppliedChanges: Sendable {
 
     /// One who asked was told that it has not happened.
     /// - Parameter requestedAt: his command's time.
-    /// - Returns: the changes to undo, in this order; they are forgotten. None while another who asked may have been told that
+    /// - Returns: the changes to undo, in this order, what changed nothing too; they are forgotten. None while another who asked may have been told that
     ///   it has happened, or something was built on it that stands; once that is withdrawn as well, both.
     package mutating func withdraw(_ id: CommandID, requestedAt: Timestamp) -> [AppliedChange] {
-        guard let change = changes[id] else { return [] }
+        guard let change = changes[id], !change.isHeld else { return [] }
         if change.askers != nil {
             changes[id]?.askers?.remove(requestedAt)
             guard changes[id]?.askers?.isEmpty == true else { return [] }
@@ -120,11 +125,14 @@ package struct AppliedChanges: Sendable {
         changes[id]?.isWithdrawn = true
         var undone: [AppliedChange] = []
         while let last = chains[change.webhook]?.last.flatMap({ changes[$0] }), last.isWithdrawn {
-            if !last.changesNothing { undone.append(last) }
+            undone.append(last)
             forget(last.command)
         }
         return undone
     }
+
+    /// The webhook that a command made or changed; of several requests with one key each may have thought of another.
+    package func webhook(of id: CommandID) -> WebhookID? { changes[id]?.webhook }
 
     /// The owner before has undone it.
     package mutating func forget(_ id: CommandID) {
@@ -166,7 +174,7 @@ extension Command {
 }
 
 extension RegistryState {
-    /// Undoes a webhook's last change as if it had not been made.
+    /// Undoes a webhook's last change, which is one, as if it had not been made.
     /// - Returns: nil where that cannot be; else the record to write.
     package mutating func undo(_ change: AppliedChange) -> RegistryAction? {
         let current = webhooks[change.webhook]
@@ -182,6 +190,8 @@ extension RegistryState {
         webhook.revision = max(before.revision, current?.revision ?? 0)
         webhook.nextRevision()
         if let current, let after = change.after {
+            // Sealed again since: the operator may take the key away that the old boxes need.
+            guard before.secrets == after.secrets || current.secrets == after.secrets else { return nil }
             webhook.generation = max(before.generation, current.generation)
             webhook.warnedGeneration = current.warnedGeneration
             // What went on beside it goes on.
