@@ -114,8 +114,9 @@ package struct AppliedChanges: Sendable {
 
     /// One who asked was told that it has not happened.
     /// - Parameter requestedAt: his command's time.
-    /// - Returns: the changes to undo, in this order, what changed nothing too; they are forgotten. None while another who asked may have been told that
-    ///   it has happened, or something was built on it that stands; once that is withdrawn as well, both.
+    /// - Returns: the changes to undo, in this order, also what changed nothing; they are forgotten. None while another who
+    ///   asked may have been told that it has happened, or something was built on it that stands; once that is withdrawn as
+    ///   well, both.
     package mutating func withdraw(_ id: CommandID, requestedAt: Timestamp) -> [AppliedChange] {
         guard let change = changes[id], !change.isHeld else { return [] }
         if change.askers != nil {
@@ -174,7 +175,7 @@ extension Command {
 }
 
 extension RegistryState {
-    /// Undoes a webhook's last change, which is one, as if it had not been made.
+    /// Undoes a webhook's last change, one that is not ``AppliedChange/changesNothing``, as if it had not been made.
     /// - Returns: nil where that cannot be; else the record to write.
     package mutating func undo(_ change: AppliedChange) -> RegistryAction? {
         let current = webhooks[change.webhook]
