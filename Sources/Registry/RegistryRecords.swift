@@ -55,22 +55,16 @@ struct RegistryRecords {
     func write(_ repair: RegistryHolding.Repair, as state: RegistryState, epoch: Int) {
         let headers = KafkaHeaders(capacity: 1)
         headers.add("epoch", String(epoch))
-        var writer = JSONWriter()
-        let topic: KafkaProducer.Topic
-        let key: String
-        switch repair {
-        case .account(let id):
-            (topic, key) = (accounts, id.description)
-            state.accounts[id]?.write(to: &writer)
-        case .webhook(let id):
-            (topic, key) = (subscriptions, id.description)
-            state.webhooks[id]?.write(to: &writer)
-        }
-        // Nothing written: the state does not have it.
-        if writer.bytes.isEmpty {
-            producer.produce(topic, partition: 0, key: Array(key.utf8), value: nil, headers: headers, token: 0)
+        let action: RegistryAction =
+            switch repair {
+            case .account(let id): state.accounts[id].map { .writeAccount($0) } ?? .removeAccount(id)
+            case .webhook(let id): state.webhooks[id].map { .writeWebhook($0) } ?? .removeWebhook(id)
+            }
+        let (topic, key, value) = content(of: action)
+        if let value {
+            producer.produce(topic, partition: 0, key: key, value: value, headers: headers, token: 0)
         } else {
-            producer.produce(topic, partition: 0, key: Array(key.utf8), value: writer.bytes, headers: headers, token: 0)
+            producer.produce(topic, partition: 0, key: key, value: nil, headers: headers, token: 0)
         }
     }
 
@@ -93,30 +87,37 @@ struct RegistryRecords {
                 headers.add("requested-at", receipt.at.description)
             }
         }
-        var writer = JSONWriter()
-        let topic: KafkaProducer.Topic
-        let key: String
-        var value: [UInt8]?
         switch action {
         case .notice(let notice):
-            (topic, key, value) = (notices, notice.webhook.description, notice.json)
-            Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(key))
-        case .email(let account, let order):
-            (topic, key, value) = (emails, account.description, order.json(account: account, api: apiURL))
+            Log.info("webhook notice", .name(notice.kind.rawValue), .webhook(notice.webhook.description))
+        case .email(_, let order):
             Log.info("webhook mail", .name(order.template.rawValue), .webhook(order.webhook.description))
+        case .writeAccount, .removeAccount, .writeWebhook, .removeWebhook: break
+        }
+        let (topic, key, value) = content(of: action)
+        if let value {
+            loop.produce(topic, partition: 0, key: key, value: value, headers: headers, for: record)
+        } else {
+            loop.produce(topic, partition: 0, key: key, value: nil, headers: headers, for: record)
+        }
+    }
+
+    /// - Returns: nil in place of a value for a tombstone.
+    private func content(of action: RegistryAction) -> (KafkaProducer.Topic, key: [UInt8], value: [UInt8]?) {
+        func bytes(of id: some CustomStringConvertible) -> [UInt8] { Array(id.description.utf8) }
+        var writer = JSONWriter()
+        switch action {
+        case .notice(let notice): return (notices, bytes(of: notice.webhook), notice.json)
+        case .email(let account, let order):
+            return (emails, bytes(of: account), order.json(account: account, api: apiURL))
         case .writeAccount(let account):
             account.write(to: &writer)
-            (topic, key, value) = (accounts, account.id.description, writer.bytes)
+            return (accounts, bytes(of: account.id), writer.bytes)
         case .writeWebhook(let webhook):
             webhook.write(to: &writer)
-            (topic, key, value) = (subscriptions, webhook.id.description, writer.bytes)
-        case .removeWebhook(let id): (topic, key) = (subscriptions, id.description)
-        case .removeAccount(let id): (topic, key) = (accounts, id.description)
-        }
-        if let value {
-            loop.produce(topic, partition: 0, key: Array(key.utf8), value: value, headers: headers, for: record)
-        } else {
-            loop.produce(topic, partition: 0, key: Array(key.utf8), value: nil, headers: headers, for: record)
+            return (subscriptions, bytes(of: webhook.id), writer.bytes)
+        case .removeWebhook(let id): return (subscriptions, bytes(of: id), nil)
+        case .removeAccount(let id): return (accounts, bytes(of: id), nil)
         }
     }
 
